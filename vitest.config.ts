@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config'
+
+const conditions = ['jack:src', 'node', 'module']
+
+export default defineConfig({
+  ssr: { resolve: { conditions } },
+  test: {
+    include: ['{packages/*/src,tests,docs,skill}/**/*.test.ts'],
+    globalSetup: ['tests/support/postgres.ts'],
+    execArgv: ['--conditions=jack:src'],
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+  },
+})
