@@ -1,0 +1,22 @@
+/** Defaults of an operator's configuration. Sizes in bytes, times in milliseconds, memory in MiB. */
+export const limits = {
+  execution: {
+    cpuMs: 50,
+    wallMs: 5_000,
+    memoryMb: 128,
+    outputBytes: 1_048_576,
+    logBytes: 65_536,
+  },
+  hosting: {
+    requestCpuMs: 5_000,
+    memoryMb: 128,
+    requestBodyBytes: 100 * 1_048_576,
+  },
+  sourceBytes: 500_000,
+  bundleBytes: 10 * 1_048_576,
+  assetBytes: 100 * 1_048_576,
+  assetFiles: 2_000,
+  requestBodyBytes: 1_048_576,
+  envValueBytes: 16_384,
+  envNames: 128,
+} as const

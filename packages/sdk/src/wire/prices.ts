@@ -1,0 +1,9 @@
+/** List prices in micro-USD (1 USD = 1,000,000); runtime in nano-USD a unit. */
+export const prices = {
+  execution: 10_000n,
+  deploy: 50_000n,
+  deployIncludedRuntime: 10_000n,
+  charge: { deploy: 100_000n, includedRuntime: 50_000n, ttlHours: 24 },
+  runtimeNanoUsd: { request: 500n, cpuMs: 12_500n, d1RowRead: 250n, d1RowWritten: 1_000n },
+  suggestedDeposit: 5_000_000n,
+} as const
