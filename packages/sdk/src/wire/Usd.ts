@@ -6,7 +6,10 @@ export const Usd = z.string().regex(/^-?\d{1,12}\.\d{6}$/)
 /** A sum of USD that a person or a program names: "5", "0.5", "12.345678". */
 export const UsdInput = z
   .string()
-  .regex(/^\d{1,9}(\.\d{1,6})?$/, 'an amount in USD with at most six decimals, such as "5" or "0.25"')
+  .regex(
+    /^\d{1,9}(\.\d{1,6})?$/,
+    'an amount in USD with at most six decimals, such as "5" or "0.25"',
+  )
 
 /**
  * Micro-USD (1 USD = 1,000,000) to a decimal string.

@@ -1,0 +1,77 @@
+import { z } from 'zod'
+import { ProjectName, Timestamp } from './Names.ts'
+import { nextCursor } from './Page.ts'
+import { Usd, UsdInput } from './Usd.ts'
+
+/** What a token may do. `admin` includes the rest. */
+export const scopes = ['read', 'execute', 'deploy', 'admin'] as const
+export const Scope = z.enum(scopes)
+export type Scope = z.infer<typeof Scope>
+
+export const Token = z.object({
+  token_id: z.string(),
+  name: z.string(),
+  /** How the token begins, to tell tokens apart. */
+  prefix: z.string(),
+  scopes: z.array(Scope),
+  project: ProjectName.nullable(),
+  daily_cap_usd: Usd.nullable(),
+  created_at: Timestamp,
+  expires_at: Timestamp.nullable(),
+  last_used_at: Timestamp.nullable(),
+})
+export type Token = z.infer<typeof Token>
+
+export const CreateToken = z.strictObject({
+  name: z.string().min(1).max(100),
+  scopes: z.array(Scope).min(1).default(['read', 'deploy']),
+  /** Confines the token to one project. */
+  project: ProjectName.optional(),
+  expires_in_hours: z.number().positive().max(87_600).optional(),
+  daily_cap_usd: UsdInput.optional(),
+})
+/** `token` is shown in this answer and never again. */
+export const CreatedToken = Token.extend({ token: z.string() })
+export const TokenPage = z.object({ tokens: z.array(Token), ...nextCursor })
+
+export const Me = z.object({
+  account_id: z.string(),
+  slug: z.string(),
+  kind: z.enum(['local', 'wallet', 'person']),
+  balance_usd: Usd,
+  token: Token.nullable(),
+})
+export type Me = z.infer<typeof Me>
+
+export const Balance = z.object({
+  /** What can be spent now. */
+  balance_usd: Usd,
+  /** Reserved for work in progress. */
+  held_usd: Usd,
+})
+
+/** One event that moved money. Positive amounts raise the balance; all of them add up to it. */
+export const Receipt = z.object({
+  receipt_id: z.string(),
+  at: Timestamp,
+  reason: z.string(),
+  amount_usd: Usd,
+  /** The execution, deployment or grant it belongs to. */
+  ref: z.string().nullable(),
+  project_id: z.string().nullable(),
+})
+export const ReceiptPage = z.object({ receipts: z.array(Receipt), ...nextCursor })
+
+/** What a request would cost. Nothing is kept or charged. */
+export const Quote = z.object({
+  operation: z.enum(['execute', 'deploy']),
+  price_usd: Usd,
+  digest: z.string(),
+  size_bytes: z.number(),
+  /** The version is live already, so that the deploy would be free. */
+  deduplicated: z.boolean(),
+  balance_usd: Usd.nullable(),
+  /** Hours that the balance lasts at the rate of the last 24 hours; null when nothing was used. */
+  runway_hours: z.number().nullable(),
+  warnings: z.array(z.string()),
+})

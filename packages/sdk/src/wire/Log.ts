@@ -1,0 +1,28 @@
+import { z } from 'zod'
+import { Timestamp } from './Names.ts'
+import { nextCursor, PageQuery } from './Page.ts'
+
+/** A stored line of an app: what it printed, or what happened to it. */
+export const LogEntry = z.object({
+  /** Ascending; resumes a followed stream (`Last-Event-ID`). */
+  id: z.string(),
+  at: Timestamp,
+  level: z.enum(['debug', 'info', 'log', 'warn', 'error']),
+  message: z.string(),
+  deployment_id: z.string().nullable(),
+})
+export type LogEntry = z.infer<typeof LogEntry>
+
+/** `since` and `until`: a time (RFC 3339), or how long ago: "90s", "15m", "2h", "7d". */
+export const LogQuery = PageQuery.extend({
+  since: z.string().max(40).optional(),
+  until: z.string().max(40).optional(),
+  /** The least severe level to show. */
+  level: z.enum(['debug', 'info', 'log', 'warn', 'error']).optional(),
+  /** Text that the message contains. */
+  query: z.string().max(200).optional(),
+  deployment: z.string().max(60).optional(),
+})
+
+/** Oldest first. */
+export const LogPage = z.object({ logs: z.array(LogEntry), ...nextCursor })

@@ -1,0 +1,73 @@
+import { z } from 'zod'
+import { EnvName, ProjectName, Timestamp } from './Names.ts'
+import { nextCursor } from './Page.ts'
+import { Usd, UsdInput } from './Usd.ts'
+
+export const Project = z.object({
+  project_id: z.string(),
+  name: ProjectName,
+  url: z.url(),
+  status: z.enum(['active', 'suspended', 'expired']),
+  /** Why it is suspended, and the way back. */
+  reason: z.string().nullable(),
+  live_deployment_id: z.string().nullable(),
+  budget_usd: Usd.nullable(),
+  ttl_hours: z.number().nullable(),
+  expires_at: Timestamp.nullable(),
+  created_at: Timestamp,
+  updated_at: Timestamp,
+})
+export type Project = z.infer<typeof Project>
+
+export const ProjectPage = z.object({ projects: z.array(Project), ...nextCursor })
+
+export const CreateProject = z.strictObject({
+  name: ProjectName,
+  budget_usd: UsdInput.optional(),
+  ttl_hours: z.number().positive().max(8_760).optional(),
+})
+
+/** `null` takes a setting away. */
+export const UpdateProject = z.strictObject({
+  budget_usd: UsdInput.nullable().optional(),
+  ttl_hours: z.number().positive().max(8_760).nullable().optional(),
+})
+
+export const Deployment = z.object({
+  deployment_id: z.string(),
+  project_id: z.string(),
+  deployment_url: z.url(),
+  live: z.boolean(),
+  digest: z.string(),
+  size_bytes: z.number(),
+  modules: z.number(),
+  assets: z.number(),
+  compatibility_date: z.string(),
+  created_at: Timestamp,
+})
+export type Deployment = z.infer<typeof Deployment>
+
+export const DeploymentPage = z.object({ deployments: z.array(Deployment), ...nextCursor })
+
+/** Which version is live after a promotion or a rollback. */
+export const LiveDeployment = z.object({
+  project_id: z.string(),
+  url: z.url(),
+  deployment_id: z.string(),
+  previous_deployment_id: z.string().nullable(),
+})
+
+/** To a version by id, or to the one that was live before. */
+export const RollbackRequest = z.strictObject({ deployment_id: z.string().max(60).optional() })
+
+/** Names and change times. Values are write-only. */
+export const Env = z.object({
+  env: z.array(z.object({ name: EnvName, updated_at: Timestamp })),
+})
+
+export const UpdateEnv = z.strictObject({
+  /** Merged into what is there; `null` deletes a name. */
+  env: z.record(EnvName, z.string().nullable()),
+})
+
+export const Deleted = z.object({ deleted: z.literal(true), id: z.string() })

@@ -1,0 +1,209 @@
+import { z } from 'zod'
+import * as Account from './Account.ts'
+import { DeployRequest, DeployResponse, Manifest } from './Deploy.ts'
+import { ExecuteRequest, ExecuteResponse } from './Execute.ts'
+import { LogPage, LogQuery } from './Log.ts'
+import { PageQuery } from './Page.ts'
+import * as Project from './Project.ts'
+import { Usage, UsageQuery } from './Usage.ts'
+
+/** An operation of Jack, defined once: the API validates by it, the SDK is typed by it, docs and tools are made of it. */
+export interface Operation {
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
+  /** With `:name` for each path parameter. */
+  path: string
+  summary: string
+  /** What a token needs; null for everybody. */
+  scope: Account.Scope | null
+  /** Which list price a success costs. */
+  price?: 'execution' | 'deploy'
+  query?: z.ZodObject
+  body?: z.ZodType
+  /** Sent as `multipart/form-data`: `body` is the field `manifest`, files follow. */
+  multipart?: boolean
+  response: z.ZodType
+}
+
+const operation = <const T extends Operation>(it: T): T => it
+
+const project = '/v1/projects/:project'
+
+export const operations = {
+  execute: operation({
+    method: 'POST',
+    path: '/execute',
+    summary: 'Run a program once in a fresh isolate and answer its result',
+    scope: 'execute',
+    price: 'execution',
+    body: ExecuteRequest,
+    response: ExecuteResponse,
+  }),
+  deploy: operation({
+    method: 'POST',
+    path: '/deploy',
+    summary: 'Bundle source files and put them on a live URL',
+    scope: 'deploy',
+    price: 'deploy',
+    body: DeployRequest,
+    response: DeployResponse,
+  }),
+  quote: operation({
+    method: 'POST',
+    path: '/v1/quote',
+    summary: 'What an execution or a deploy would cost; free, nothing is kept',
+    scope: null,
+    body: z.union([ExecuteRequest, DeployRequest]),
+    response: Account.Quote,
+  }),
+  listProjects: operation({
+    method: 'GET',
+    path: '/v1/projects',
+    summary: 'List projects, newest first',
+    scope: 'read',
+    query: PageQuery,
+    response: Project.ProjectPage,
+  }),
+  createProject: operation({
+    method: 'POST',
+    path: '/v1/projects',
+    summary: 'Create an empty project',
+    scope: 'deploy',
+    body: Project.CreateProject,
+    response: Project.Project,
+  }),
+  getProject: operation({
+    method: 'GET',
+    path: project,
+    summary: 'Read a project',
+    scope: 'read',
+    response: Project.Project,
+  }),
+  updateProject: operation({
+    method: 'PATCH',
+    path: project,
+    summary: "Change a project's budget or time to live",
+    scope: 'deploy',
+    body: Project.UpdateProject,
+    response: Project.Project,
+  }),
+  deleteProject: operation({
+    method: 'DELETE',
+    path: project,
+    summary: 'Delete a project and everything in it',
+    scope: 'deploy',
+    response: Project.Deleted,
+  }),
+  upload: operation({
+    method: 'POST',
+    path: `${project}/deployments/upload`,
+    summary:
+      'Deploy modules and static files that the client bundled; creates the project when it is new',
+    scope: 'deploy',
+    price: 'deploy',
+    body: Manifest,
+    multipart: true,
+    response: DeployResponse,
+  }),
+  listDeployments: operation({
+    method: 'GET',
+    path: `${project}/deployments`,
+    summary: 'List the versions of a project, newest first',
+    scope: 'read',
+    query: PageQuery,
+    response: Project.DeploymentPage,
+  }),
+  promote: operation({
+    method: 'POST',
+    path: `${project}/deployments/:deployment/promote`,
+    summary: 'Make a version live',
+    scope: 'deploy',
+    response: Project.LiveDeployment,
+  }),
+  rollback: operation({
+    method: 'POST',
+    path: `${project}/rollback`,
+    summary: 'Go back to the version that was live before, or to a given one',
+    scope: 'deploy',
+    body: Project.RollbackRequest,
+    response: Project.LiveDeployment,
+  }),
+  getLogs: operation({
+    method: 'GET',
+    path: `${project}/logs`,
+    summary: 'Read stored log lines; with `Accept: text/event-stream`, follow them',
+    scope: 'read',
+    query: LogQuery,
+    response: LogPage,
+  }),
+  getUsage: operation({
+    method: 'GET',
+    path: `${project}/usage`,
+    summary: 'Requests, errors and CPU time of a project over time',
+    scope: 'read',
+    query: UsageQuery,
+    response: Usage,
+  }),
+  getEnv: operation({
+    method: 'GET',
+    path: `${project}/env`,
+    summary: 'List the names of environment variables; values are write-only',
+    scope: 'read',
+    response: Project.Env,
+  }),
+  updateEnv: operation({
+    method: 'PATCH',
+    path: `${project}/env`,
+    summary:
+      'Set or delete environment variables; running versions restart without losing a request',
+    scope: 'deploy',
+    body: Project.UpdateEnv,
+    response: Project.Env,
+  }),
+  me: operation({
+    method: 'GET',
+    path: '/v1/me',
+    summary: 'Who the caller is',
+    scope: 'read',
+    response: Account.Me,
+  }),
+  balance: operation({
+    method: 'GET',
+    path: '/v1/balance',
+    summary: "The account's balance",
+    scope: 'read',
+    response: Account.Balance,
+  }),
+  listReceipts: operation({
+    method: 'GET',
+    path: '/v1/receipts',
+    summary: 'Every event that moved money, newest first',
+    scope: 'read',
+    query: PageQuery,
+    response: Account.ReceiptPage,
+  }),
+  listTokens: operation({
+    method: 'GET',
+    path: '/v1/tokens',
+    summary: "List the account's tokens",
+    scope: 'admin',
+    query: PageQuery,
+    response: Account.TokenPage,
+  }),
+  createToken: operation({
+    method: 'POST',
+    path: '/v1/tokens',
+    summary: 'Create a token; it is shown once',
+    scope: 'admin',
+    body: Account.CreateToken,
+    response: Account.CreatedToken,
+  }),
+  revokeToken: operation({
+    method: 'DELETE',
+    path: '/v1/tokens/:token',
+    summary: 'Revoke a token at once',
+    scope: 'admin',
+    response: Project.Deleted,
+  }),
+} satisfies Record<string, Operation>
+
+export type OperationName = keyof typeof operations

@@ -1,0 +1,68 @@
+import type { ManifestInput } from './Deploy.ts'
+
+/** What a program needs when it does not say its own date. */
+export const defaultCompatibilityDate = '2026-11-01'
+
+/** The shape of a program that the bundler reads, as far as a manifest needs it. */
+export interface ProgramShape {
+  bundle?: {
+    main: string
+    usesNode: boolean
+    modules: { name: string; type: 'esm' | 'text' | 'data' | 'wasm' | 'json' }[]
+  }
+  assets?: {
+    files: { path: string; sha256: string; sizeBytes: number }[]
+    binding?: string
+    notFound: 'none' | '404-page' | 'single-page-application'
+    html: 'auto-trailing-slash' | 'force-trailing-slash' | 'drop-trailing-slash' | 'none'
+    workerFirst: boolean | string[]
+  }
+  settings: {
+    compatibilityDate?: string
+    compatibilityFlags: string[]
+    vars: Record<string, string>
+    ttlHours?: number
+    budgetUsd?: string
+  }
+}
+
+/**
+ * The manifest of a program. `digests` are sha256 and size of each of `bundle.modules`, in their order;
+ * `sourceMap` is the sha256 of the map's text.
+ */
+export function manifestOf(
+  program: ProgramShape,
+  digests: { sha256: string; sizeBytes: number }[],
+  sourceMap?: string,
+): ManifestInput {
+  const { bundle, assets, settings } = program
+  const flags = new Set(settings.compatibilityFlags)
+  if (bundle?.usesNode && !flags.has('no_nodejs_compat')) flags.add('nodejs_compat')
+  return {
+    main: bundle?.main ?? null,
+    modules: (bundle?.modules ?? []).map(({ name, type }, i) => {
+      const digest = digests[i]
+      if (!digest) throw new RangeError(`no digest for module ${name}`)
+      return { name, type, sha256: digest.sha256, size_bytes: digest.sizeBytes }
+    }),
+    ...(sourceMap && { source_map: sourceMap }),
+    ...(assets && {
+      assets: {
+        files: assets.files.map((file) => ({
+          path: file.path,
+          sha256: file.sha256,
+          size_bytes: file.sizeBytes,
+        })),
+        ...(assets.binding && { binding: assets.binding }),
+        not_found: assets.notFound,
+        html: assets.html,
+        worker_first: assets.workerFirst,
+      },
+    }),
+    compatibility_date: settings.compatibilityDate ?? defaultCompatibilityDate,
+    compatibility_flags: [...flags],
+    vars: settings.vars,
+    ...(settings.ttlHours !== undefined && { ttl_hours: settings.ttlHours }),
+    ...(settings.budgetUsd !== undefined && { budget_usd: settings.budgetUsd }),
+  }
+}
