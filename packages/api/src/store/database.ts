@@ -1,0 +1,57 @@
+import { Kysely, PostgresDialect } from 'kysely'
+import pg from 'pg'
+import type { Schema } from './schema.ts'
+
+/**
+ * The database, or a transaction in it: every function of the store takes one first, so that a verb can put
+ * several of them into one transaction.
+ */
+export type Db = Kysely<Schema>
+
+/** Where Postgres answers: a URL, or host (also the folder of a unix socket), user, database ... */
+export type Connection = string | pg.ConnectionConfig
+
+export interface DatabaseOptions {
+  connection: Connection
+  /** Most connections at once. */
+  poolSize?: number
+  /** Hears about connections that broke. */
+  onError?: (error: Error) => void
+}
+
+/**
+ * Opens a pool; the first query connects. `await db.destroy()` closes it.
+ *
+ * bigint columns are `bigint` in JavaScript, and dates without time are strings: both as they are, not as a guess.
+ * Needs direct connections, not a pooler in transaction mode: advisory locks and timeouts belong to the session.
+ */
+export function openDatabase({ connection, poolSize = 10, onError }: DatabaseOptions): Db {
+  const report = onError ?? (() => {})
+  const pool = new pg.Pool({
+    ...(typeof connection === 'string' ? { connectionString: connection } : connection),
+    max: poolSize,
+    types: { getTypeParser },
+    application_name: 'jack',
+    connectionTimeoutMillis: 10_000,
+    idleTimeoutMillis: 60_000,
+    keepAlive: true,
+    statement_timeout: 30_000,
+    lock_timeout: 15_000,
+    // A replica that freezes inside a transaction must not hold its locks for ever.
+    idle_in_transaction_session_timeout: 60_000,
+  })
+  // A connection may break while nobody uses it, or between two statements of a transaction. Without a listener
+  // that 'error' event would end the process; the next statement fails as it should.
+  pool.on('connect', (client) => client.on('error', report))
+  pool.on('error', () => {})
+  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
+}
+
+const INT8 = 20
+const DATE = 1082
+
+function getTypeParser(oid: number, format?: 'text' | 'binary') {
+  if (oid === INT8) return BigInt
+  if (oid === DATE) return String
+  return pg.types.getTypeParser(oid, format as 'text')
+}

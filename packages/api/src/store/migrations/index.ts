@@ -1,0 +1,5 @@
+/**
+ * Every change of the schema, oldest first: name and SQL. What was released is never edited, only added to.
+ * Each must leave the previous version of the code working, since replicas are replaced one by one.
+ */
+export const migrations: Record<string, string> = {}
