@@ -1,0 +1,62 @@
+import type { Loader } from 'esbuild'
+
+/** How a file becomes part of the program. `wasm` and `data` stay modules of their own. */
+export type Kind = { as: 'code'; loader: Loader } | { as: 'module'; type: 'wasm' | 'data' }
+
+/** A rule of a wrangler configuration: which files are text, data or WebAssembly. */
+export interface Rule {
+  type: 'Text' | 'Data' | 'CompiledWasm'
+  globs: string[]
+}
+
+const loaders = new Map<string, Loader>([
+  ...['ts', 'mts', 'cts'].map((extension) => [extension, 'ts'] as const),
+  ...['js', 'mjs', 'cjs'].map((extension) => [extension, 'js'] as const),
+  ['tsx', 'tsx'],
+  ['jsx', 'jsx'],
+  ['json', 'json'],
+  ...'txt html htm sql md css svg csv xml graphql gql yaml yml toml glsl wgsl'
+    .split(' ')
+    .map((extension) => [extension, 'text'] as const),
+])
+
+const data = new Set(
+  'bin dat png jpg jpeg gif webp avif ico woff woff2 ttf otf pdf zip gz mp3 mp4 onnx model'.split(' '),
+)
+
+/** Extensions that an import may leave out, in the order in which they are tried. */
+export const resolvedExtensions = ['.ts', '.tsx', '.mts', '.cts', '.js', '.jsx', '.mjs', '.cjs', '.json']
+
+/** What a file is: by an import attribute, else by the rules, else by its extension. */
+export function kindOf(path: string, attribute: string | undefined, rules: Rule[]): Kind | undefined {
+  if (attribute === 'text') return { as: 'code', loader: 'text' }
+  if (attribute === 'bytes') return { as: 'code', loader: 'binary' }
+  if (attribute === 'json') return { as: 'code', loader: 'json' }
+  for (const rule of rules) {
+    if (!rule.globs.some((glob) => globMatches(glob, path))) continue
+    if (rule.type === 'Text') return { as: 'code', loader: 'text' }
+    return { as: 'module', type: rule.type === 'Data' ? 'data' : 'wasm' }
+  }
+  const extension = /\.([^./]+)$/.exec(path)?.[1]?.toLowerCase() ?? ''
+  if (extension === 'wasm') return { as: 'module', type: 'wasm' }
+  if (data.has(extension)) return { as: 'module', type: 'data' }
+  const loader = loaders.get(extension)
+  return loader && { as: 'code', loader }
+}
+
+/** `**` crosses folders, `*` and `?` do not; a pattern without `/` matches the name anywhere. */
+export function globMatches(glob: string, path: string): boolean {
+  const pattern = glob.replace(/^\.?\//, '')
+  // Runs of stars are cut down so that no pattern can make the matching slow.
+  const source = pattern
+    .replace(/\*{3,}/g, '**')
+    .replace(/(?:\*\*\/)+/g, '\0')
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replace(/\*\*/g, '\x01')
+    .replace(/\*/g, '[^/]*')
+    .replace(/\?/g, '[^/]')
+    .replaceAll('\0', '(?:.*/)?')
+    .replaceAll('\x01', '.*')
+  if (pattern.length > 200 || (pattern.match(/\*/g)?.length ?? 0) > 6) return false
+  return new RegExp(`^${pattern.includes('/') ? '' : '(?:.*/)?'}${source}$`).test(path)
+}
