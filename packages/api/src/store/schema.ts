@@ -1,7 +1,8 @@
 import type { ColumnType, Generated } from 'kysely'
+import type { ProjectTables } from './tables.ts'
 
 /** Every table, as kysely sees it. */
-export interface Schema {
+export interface Schema extends ProjectTables {
   ledger_account: LedgerAccountTable
   ledger_transfer: LedgerTransferTable
   ledger_reservation: LedgerReservationTable

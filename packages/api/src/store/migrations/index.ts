@@ -1,5 +1,9 @@
+import { projects } from './0001-projects.ts'
+
 /**
  * Every change of the schema, oldest first: name and SQL. What was released is never edited, only added to.
  * Each must leave the previous version of the code working, since replicas are replaced one by one.
  */
-export const migrations: Record<string, string> = {}
+export const migrations: Record<string, string> = {
+  '0001-projects': projects,
+}

@@ -1,0 +1,99 @@
+import { limits } from '@jackcloud/sdk/wire'
+import { z } from 'zod'
+
+const number = (fallback: number) => z.coerce.number().nonnegative().default(fallback)
+const flag = z
+  .enum(['0', '1', 'true', 'false', ''])
+  .default('0')
+  .transform((it) => it === '1' || it === 'true')
+
+/**
+ * Everything an operator can set, read from environment variables once by `main.ts`.
+ * `docs/self-hosting.md` lists them; a test holds the two together.
+ */
+const Environment = z.object({
+  /** `local` makes a development account with credit and prints its token. */
+  JACK_MODE: z.enum(['local', 'server']).default('server'),
+  JACK_HOST: z.string().default('127.0.0.1'),
+  /** 0 picks a free port. */
+  JACK_PORT: z.coerce.number().int().min(0).max(65_535).default(8787),
+  /** Host under which live URLs are made; without port. */
+  JACK_DOMAIN: z.string().regex(/^[a-z0-9.-]+$/).default('localhost'),
+  /** How the outside reaches this server when a proxy stands before it: "https://jack.example". */
+  JACK_PUBLIC_URL: z.url().optional(),
+  JACK_DATA: z.string().min(1),
+  DATABASE_URL: z.string().optional(),
+  /** 32 bytes in base64 that encrypt environment values at rest. Made and kept in the data directory when missing. */
+  JACK_ENCRYPTION_KEY: z.string().optional(),
+  /** Listen beyond loopback although the sandbox is below `full`. */
+  JACK_UNSAFE_ALLOW_WEAK_SANDBOX: flag,
+  JACK_SANDBOX: z.enum(['full', 'namespaces', 'none']).optional(),
+  JACK_POOL_SIZE: number(4),
+  JACK_POOL_REUSE: z.enum(['account', 'never']).default('account'),
+  JACK_QUEUE: number(256),
+  JACK_QUEUE_PER_ACCOUNT: number(64),
+  JACK_IDLE_MS: number(60_000),
+  JACK_CPU_MS: number(limits.execution.cpuMs),
+  JACK_WALL_MS: number(limits.execution.wallMs),
+  JACK_MEMORY_MB: number(limits.execution.memoryMb),
+  JACK_REQUESTS_PER_MINUTE: number(6_000),
+  JACK_METRICS_PORT: z.coerce.number().int().min(1).max(65_535).optional(),
+  /** How many proxies before this server write `x-forwarded-for`. */
+  JACK_TRUSTED_PROXIES: number(0),
+  JACK_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  /** What a development account is granted at first, in USD. */
+  JACK_LOCAL_CREDIT_USD: z.string().default('100'),
+})
+
+export type Config = ReturnType<typeof readConfig>
+
+/**
+ * The configuration out of an environment. Throws an Error that names each variable that is wrong.
+ *
+ * @param env such as `process.env`; only names above are read
+ */
+export function readConfig(env: Record<string, string | undefined>) {
+  const parsed = Environment.safeParse(env)
+  if (!parsed.success) {
+    const lines = parsed.error.issues.map((it) => `${it.path.join('.')}: ${it.message}`)
+    throw new Error(`The configuration is not valid.\n${lines.join('\n')}`)
+  }
+  const it = parsed.data
+  return {
+    local: it.JACK_MODE === 'local',
+    host: it.JACK_HOST,
+    port: it.JACK_PORT,
+    domain: it.JACK_DOMAIN,
+    publicUrl: it.JACK_PUBLIC_URL,
+    dataDir: it.JACK_DATA,
+    databaseUrl: it.DATABASE_URL,
+    encryptionKey: it.JACK_ENCRYPTION_KEY,
+    allowWeakSandbox: it.JACK_UNSAFE_ALLOW_WEAK_SANDBOX,
+    sandbox: it.JACK_SANDBOX,
+    pool: {
+      size: it.JACK_POOL_SIZE,
+      reuse: it.JACK_POOL_REUSE,
+      queue: it.JACK_QUEUE,
+      queuePerAccount: it.JACK_QUEUE_PER_ACCOUNT,
+    },
+    idleMs: it.JACK_IDLE_MS,
+    execution: {
+      ...limits.execution,
+      cpuMs: it.JACK_CPU_MS,
+      wallMs: it.JACK_WALL_MS,
+      memoryMb: it.JACK_MEMORY_MB,
+    },
+    requestsPerMinute: it.JACK_REQUESTS_PER_MINUTE,
+    metricsPort: it.JACK_METRICS_PORT,
+    trustedProxies: it.JACK_TRUSTED_PROXIES,
+    logLevel: it.JACK_LOG_LEVEL,
+    localCreditUsd: it.JACK_LOCAL_CREDIT_USD,
+  }
+}
+
+/** The names that `readConfig` knows. */
+export const configNames = Object.keys(Environment.shape)
+
+/** Whether only this machine can reach a listener on `host`. */
+export const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)

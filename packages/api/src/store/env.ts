@@ -1,0 +1,86 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { JackError } from '../Errors.ts'
+import type { Db } from './database.ts'
+
+/** Seals environment values at rest with AES-256-GCM, bound to their project and name. */
+export class EnvStore {
+  readonly #key: Buffer
+
+  /** @param key 32 bytes */
+  constructor(key: Buffer) {
+    if (key.length !== 32) throw new RangeError('the encryption key must have 32 bytes')
+    this.#key = key
+  }
+
+  /** Names and when they last changed, by name. */
+  async names(db: Db, projectId: string): Promise<{ name: string; updatedAt: Date }[]> {
+    const rows = await db
+      .selectFrom('env_var')
+      .select(['name', 'updated_at'])
+      .where('project_id', '=', projectId)
+      .orderBy('name')
+      .execute()
+    return rows.map((row) => ({ name: row.name, updatedAt: row.updated_at }))
+  }
+
+  /** All values in the clear, for the engine alone. */
+  async read(db: Db, projectId: string): Promise<Record<string, string>> {
+    const rows = await db
+      .selectFrom('env_var')
+      .select(['name', 'sealed'])
+      .where('project_id', '=', projectId)
+      .execute()
+    return Object.fromEntries(
+      rows.map((row) => [row.name, this.#open(`${projectId}/${row.name}`, row.sealed)]),
+    )
+  }
+
+  /** Sets what has a value, deletes what is null, leaves the rest. Throws `invalid_request` beyond `maxNames`. */
+  async merge(
+    db: Db,
+    projectId: string,
+    changes: Record<string, string | null>,
+    maxNames: number,
+  ): Promise<void> {
+    for (const [name, value] of Object.entries(changes)) {
+      if (value === null) {
+        await db
+          .deleteFrom('env_var')
+          .where('project_id', '=', projectId)
+          .where('name', '=', name)
+          .execute()
+        continue
+      }
+      const sealed = this.#seal(`${projectId}/${name}`, value)
+      await db
+        .insertInto('env_var')
+        .values({ project_id: projectId, name, sealed })
+        .onConflict((it) =>
+          it.columns(['project_id', 'name']).doUpdateSet({ sealed, updated_at: new Date() }),
+        )
+        .execute()
+    }
+    const { count } = await db
+      .selectFrom('env_var')
+      .select((it) => it.fn.countAll<bigint>().as('count'))
+      .where('project_id', '=', projectId)
+      .executeTakeFirstOrThrow()
+    if (count > BigInt(maxNames)) {
+      throw new JackError('invalid_request', `A project can have ${maxNames} environment variables.`)
+    }
+  }
+
+  #seal(context: string, value: string): Buffer {
+    const nonce = randomBytes(12)
+    const cipher = createCipheriv('aes-256-gcm', this.#key, nonce).setAAD(Buffer.from(context))
+    const text = Buffer.concat([cipher.update(value, 'utf8'), cipher.final()])
+    return Buffer.concat([nonce, cipher.getAuthTag(), text])
+  }
+
+  #open(context: string, sealed: Buffer): string {
+    const decipher = createDecipheriv('aes-256-gcm', this.#key, sealed.subarray(0, 12))
+      .setAAD(Buffer.from(context))
+      .setAuthTag(sealed.subarray(12, 28))
+    return decipher.update(sealed.subarray(28), undefined, 'utf8') + decipher.final('utf8')
+  }
+}

@@ -1,0 +1,88 @@
+import type { ColumnType, Generated, JSONColumnType } from 'kysely'
+import type { Scope } from '@jackcloud/sdk/wire'
+import type { Version } from '../Deployment.ts'
+import type { ProjectStatus } from '../Project.ts'
+
+type DefaultNow = ColumnType<Date, Date | undefined, Date>
+
+/** The tables of migration 0001, as kysely sees them. */
+export interface ProjectTables {
+  account: {
+    account_id: string
+    slug: string
+    kind: 'local' | 'wallet' | 'person'
+    created_at: DefaultNow
+  }
+  token: {
+    token_id: string
+    account_id: string
+    name: string
+    prefix: string
+    hash: Buffer
+    scopes: Scope[]
+    project_id: string | null
+    daily_cap_micro_usd: bigint | null
+    created_at: DefaultNow
+    expires_at: Date | null
+    last_used_at: Date | null
+    revoked_at: Date | null
+  }
+  project: {
+    project_id: string
+    account_id: string
+    name: string
+    label: string
+    status: Generated<ProjectStatus>
+    reason: string | null
+    live_deployment_id: string | null
+    env_revision: Generated<string>
+    budget_micro_usd: bigint | null
+    ttl_hours: number | null
+    expires_at: Date | null
+    created_at: DefaultNow
+    updated_at: DefaultNow
+  }
+  deployment: {
+    deployment_id: string
+    project_id: string
+    version: JSONColumnType<Version>
+    digest: string
+    size_bytes: bigint
+    created_at: DefaultNow
+  }
+  promotion: {
+    promotion_id: Generated<bigint>
+    project_id: string
+    deployment_id: string
+    at: DefaultNow
+  }
+  env_var: {
+    project_id: string
+    name: string
+    sealed: Buffer
+    updated_at: DefaultNow
+  }
+  log_line: {
+    line_id: Generated<bigint>
+    project_id: string
+    deployment_id: string | null
+    at: Date
+    level: number
+    message: string
+  }
+  usage_minute: {
+    project_id: string
+    minute: Date
+    requests: bigint
+    errors: bigint
+    cpu_ms: number
+  }
+  idempotency: {
+    account_id: string
+    key: string
+    fingerprint: string
+    status: number | null
+    body: string | null
+    created_at: DefaultNow
+  }
+}
