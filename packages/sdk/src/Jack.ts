@@ -1,0 +1,307 @@
+import { events } from './events.ts'
+import { type Connection, type Fetch, type Outgoing, open, send, sleep } from './fetch.ts'
+import { JackError } from './JackError.ts'
+import { type FileBytes, multipart } from './multipart.ts'
+import { type Answer, type Input, type Query, routes } from './operations.ts'
+import type { LogEntry } from './wire/Log.ts'
+import type { OperationName } from './wire/operations.ts'
+
+export interface JackOptions {
+  /** Where the API answers. Default: a Jack Cloud on this machine, "http://127.0.0.1:8787". */
+  url?: string | undefined
+  /** A token ("jkt_..."). */
+  token?: string | undefined
+  /** Sends the requests. Default: the platform's. */
+  fetch?: Fetch | undefined
+  /** The longest that one attempt may take, in milliseconds. Default: 120,000. */
+  timeoutMs?: number | undefined
+  /** Attempts after the first, after network failures, 429, 502, 503 and 504. Default: 3. */
+  retries?: number | undefined
+}
+
+export interface CallOptions {
+  /** Gives up; the call rejects with the signal's reason. */
+  signal?: AbortSignal | undefined
+}
+
+export interface PostOptions extends CallOptions {
+  /** Names the work, so that it is done and paid once however often it is sent. Default: a new one for each call. */
+  idempotencyKey?: string | undefined
+}
+
+export const defaultUrl = 'http://127.0.0.1:8787'
+
+export type Jack = ReturnType<typeof createJack>
+
+/**
+ * A client of Jack. Every method resolves with the API's answer or rejects with a `JackError`.
+ *
+ * @example
+ * const jack = createJack({ token: 'jkt_...' })
+ * const { result } = await jack.execute({ code: 'export const run = (n) => n * 2', input: 21 }) // 42
+ */
+export function createJack(options: JackOptions = {}) {
+  const connection = connect(options)
+  const url = connection.url
+
+  /** One operation: path parameters in their order, and what goes with them. */
+  function call<Name extends OperationName>(
+    name: Name,
+    parameters: string[],
+    rest: Partial<Outgoing> = {},
+  ): Promise<Answer<Name>> {
+    return send<Answer<Name>>(connection, { ...rest, ...outgoing(name, parameters) })
+  }
+
+  return {
+    /** Where the API answers. */
+    url,
+
+    /** Runs a program once in a fresh isolate and answers what its `run` returned. */
+    execute: (request: Input<'execute'>, { signal, idempotencyKey }: PostOptions = {}) =>
+      call('execute', [], { json: request, signal, idempotencyKey }),
+
+    /** Bundles source files on the server and puts them on a live URL. */
+    deploy: (request: Input<'deploy'>, { signal, idempotencyKey }: PostOptions = {}) =>
+      call('deploy', [], { json: request, signal, idempotencyKey }),
+
+    /** What an execution or a deploy would cost. Nothing is kept or charged. */
+    quote: (request: Input<'quote'>, { signal, idempotencyKey }: PostOptions = {}) =>
+      call('quote', [], { json: request, signal, idempotencyKey }),
+
+    /** Who the caller is. */
+    me: ({ signal }: CallOptions = {}) => call('me', [], { signal }),
+
+    /** What the account can spend. */
+    balance: ({ signal }: CallOptions = {}) => call('balance', [], { signal }),
+
+    /** One page of everything that moved money, newest first. */
+    receipts: (query: Query<'listReceipts'> = {}, { signal }: CallOptions = {}) =>
+      call('listReceipts', [], { query, signal }),
+
+    /** Everything that moved money, newest first, page by page. */
+    allReceipts: (query: Query<'listReceipts'> = {}, { signal }: CallOptions = {}) =>
+      pages('receipts', query, (page) => call('listReceipts', [], { query: page, signal })),
+
+    projects: {
+      list: (query: Query<'listProjects'> = {}, { signal }: CallOptions = {}) =>
+        call('listProjects', [], { query, signal }),
+
+      /** Every project, newest first, page by page. */
+      all: (query: Query<'listProjects'> = {}, { signal }: CallOptions = {}) =>
+        pages('projects', query, (page) => call('listProjects', [], { query: page, signal })),
+
+      create: (request: Input<'createProject'>, { signal, idempotencyKey }: PostOptions = {}) =>
+        call('createProject', [], { json: request, signal, idempotencyKey }),
+
+      /** A project by name or id. */
+      get: (project: string, { signal }: CallOptions = {}) =>
+        call('getProject', [project], { signal }),
+
+      update: (project: string, change: Input<'updateProject'>, { signal }: CallOptions = {}) =>
+        call('updateProject', [project], { json: change, signal }),
+
+      /** Deletes a project and everything in it. */
+      delete: (project: string, { signal }: CallOptions = {}) =>
+        call('deleteProject', [project], { signal }),
+
+      /**
+       * Deploys modules and static files that are bundled already. `files` holds the bytes of every sha256 that the
+       * manifest names. `deployFolder` of `@jackcloud/sdk/node` does all of it for a folder.
+       */
+      upload: (
+        project: string,
+        manifest: Input<'upload'>,
+        files: ReadonlyMap<string, FileBytes>,
+        { signal, idempotencyKey = crypto.randomUUID() }: PostOptions = {},
+      ) => {
+        const body = multipart(`jack-${crypto.randomUUID()}`, { manifest }, files)
+        return call('upload', [project], { body, signal, idempotencyKey })
+      },
+
+      /** One page of a project's versions, newest first. */
+      deployments: (
+        project: string,
+        query: Query<'listDeployments'> = {},
+        { signal }: CallOptions = {},
+      ) => call('listDeployments', [project], { query, signal }),
+
+      /** Every version of a project, newest first, page by page. */
+      allDeployments: (
+        project: string,
+        query: Query<'listDeployments'> = {},
+        { signal }: CallOptions = {},
+      ) =>
+        pages('deployments', query, (page) =>
+          call('listDeployments', [project], { query: page, signal }),
+        ),
+
+      /** Makes a version live. */
+      promote: (
+        project: string,
+        deployment: string,
+        { signal, idempotencyKey }: PostOptions = {},
+      ) => call('promote', [project, deployment], { signal, idempotencyKey }),
+
+      /** Goes back to the version that was live before, or to a given one. */
+      rollback: (
+        project: string,
+        request: Input<'rollback'> = {},
+        { signal, idempotencyKey }: PostOptions = {},
+      ) => call('rollback', [project], { json: request, signal, idempotencyKey }),
+
+      /** One page of stored log lines, oldest first. */
+      logs: (project: string, query: Query<'getLogs'> = {}, { signal }: CallOptions = {}) =>
+        call('getLogs', [project], { query, signal }),
+
+      /** Log lines as they come, across lost connections, until `signal` or a `break` ends it. */
+      followLogs: (
+        project: string,
+        query: Query<'getLogs'> & { lastEventId?: string | undefined } = {},
+        { signal }: CallOptions = {},
+      ) => follow(connection, outgoing('getLogs', [project]), query, signal),
+
+      /** Requests, errors, CPU time and cost over time. */
+      usage: (project: string, query: Query<'getUsage'> = {}, { signal }: CallOptions = {}) =>
+        call('getUsage', [project], { query, signal }),
+
+      /** Names of environment variables; their values are never told. */
+      env: (project: string, { signal }: CallOptions = {}) => call('getEnv', [project], { signal }),
+
+      /** Merges variables into the environment; `null` deletes one. */
+      updateEnv: (
+        project: string,
+        env: Record<string, string | null>,
+        { signal }: CallOptions = {},
+      ) => call('updateEnv', [project], { json: { env }, signal }),
+    },
+
+    tokens: {
+      list: (query: Query<'listTokens'> = {}, { signal }: CallOptions = {}) =>
+        call('listTokens', [], { query, signal }),
+
+      all: (query: Query<'listTokens'> = {}, { signal }: CallOptions = {}) =>
+        pages('tokens', query, (page) => call('listTokens', [], { query: page, signal })),
+
+      /** The answer holds the token itself, this once. */
+      create: (request: Input<'createToken'>, { signal, idempotencyKey }: PostOptions = {}) =>
+        call('createToken', [], { json: request, signal, idempotencyKey }),
+
+      /** By id. The token ends at once. */
+      revoke: (token: string, { signal }: CallOptions = {}) =>
+        call('revokeToken', [token], { signal }),
+    },
+  }
+}
+
+function connect(options: JackOptions): Connection {
+  const given = options.url ?? defaultUrl
+  const url = URL.canParse(given) ? new URL(given) : undefined
+  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password) {
+    throw new JackError('usage', `"${redactUrl(given)}" is not a URL of a Jack Cloud.`, {
+      hint: `It looks like ${defaultUrl} or https://jack.example.com, without a user name.`,
+    })
+  }
+  if (options.token !== undefined && !/^[\x21-\x7e]+$/.test(options.token)) {
+    throw new JackError('usage', 'The token holds characters that no token has.', {
+      hint: 'Look for a line break or a space around it.',
+    })
+  }
+  return {
+    url: `${url.origin}${url.pathname.replace(/\/+$/, '')}`,
+    token: options.token,
+    fetch: options.fetch ?? ((input, init) => fetch(input, init)),
+    timeoutMs: options.timeoutMs ?? 120_000,
+    retries: options.retries ?? 3,
+    backoffMs: 200,
+  }
+}
+
+const redactUrl = (url: string): string => url.replace(/\/\/[^/]*@/, '//').slice(0, 200)
+
+function outgoing(name: OperationName, parameters: string[]): Pick<Outgoing, 'method' | 'path'> {
+  const [method, template] = routes[name]
+  let next = 0
+  const path = template.replace(/:(\w+)/g, (_, parameter: string) => {
+    const value = parameters[next++] ?? ''
+    // A dot segment would make another path of it.
+    if (value === '' || value === '.' || value === '..') {
+      throw new JackError('usage', `"${value}" is not the name or id of a ${parameter}.`)
+    }
+    return encodeURIComponent(value)
+  })
+  return { method, path }
+}
+
+/** The items of all pages, one after the other. */
+async function* pages<
+  Field extends string,
+  Item,
+  Page extends Record<Field, Item[]> & { next_cursor: string | null },
+  Asked extends { cursor?: string | undefined },
+>(
+  field: Field,
+  query: Asked,
+  list: (query: Asked) => Promise<Page>,
+): AsyncGenerator<Page[Field][number]> {
+  for (let asked = query; ; ) {
+    const page = await list(asked)
+    yield* page[field]
+    if (!page.next_cursor) return
+    asked = { ...asked, cursor: page.next_cursor }
+  }
+}
+
+/** How long a followed stream may be silent; the API sends a sign of life every 15 s. */
+const silenceMs = 60_000
+
+async function* follow(
+  connection: Connection,
+  route: Pick<Outgoing, 'method' | 'path'>,
+  { lastEventId, ...query }: Query<'getLogs'> & { lastEventId?: string | undefined },
+  signal?: AbortSignal,
+): AsyncGenerator<LogEntry> {
+  let last = lastEventId
+  for (let failures = 0; ; failures++) {
+    const silence = new AbortController()
+    let timer = setTimeout(() => silence.abort(), silenceMs)
+    const heard = () => {
+      clearTimeout(timer)
+      timer = setTimeout(() => silence.abort(), silenceMs)
+    }
+    try {
+      const body = await open(
+        connection,
+        {
+          ...route,
+          query,
+          accept: 'text/event-stream',
+          headers: last === undefined ? {} : { 'last-event-id': last },
+          signal: signal ? AbortSignal.any([signal, silence.signal]) : silence.signal,
+        },
+        async (response) => response.body,
+      )
+      for await (const event of body ? events(body, heard) : []) {
+        failures = 0
+        if (event.id) last = event.id
+        if (event.event === 'message' || event.event === 'log') yield JSON.parse(event.data)
+      }
+    } catch (error) {
+      if (signal?.aborted) return
+      if (error instanceof JackError && !mayComeBack(error)) throw error
+      if (failures >= connection.retries + 3) throw error
+    } finally {
+      clearTimeout(timer)
+      silence.abort()
+    }
+    if (signal?.aborted) return
+    await sleep(
+      Math.random() * Math.min(5_000, connection.backoffMs * 2 ** failures),
+      signal,
+    ).catch(() => {})
+    if (signal?.aborted) return
+  }
+}
+
+const mayComeBack = (error: JackError): boolean =>
+  ['network', 'timeout', 'unavailable', 'rate_limited', 'internal'].includes(error.code)
