@@ -12,38 +12,42 @@ export interface Schema extends ProjectTables {
 
 /** Written by the functions of `migrations/0002-ledger.ts` only, as are the three tables below it. */
 interface LedgerAccountTable {
-  id: string
-  available: ReadOnly<bigint>
-  held: ReadOnly<bigint>
-  created_at: Generated<Date>
+  account_id: ReadOnly<string>
+  available_micro_usd: ReadOnly<bigint>
+  held_micro_usd: ReadOnly<bigint>
+  created_at: ReadOnly<Date>
 }
 
+/** One movement of money from one book (debit) to another (credit). */
 interface LedgerTransferTable {
+  transfer_id: ReadOnly<string>
+  /** The order of an account's transfers. */
   seq: ReadOnly<bigint>
-  id: ReadOnly<string>
   account_id: ReadOnly<string>
-  debit: ReadOnly<string>
-  credit: ReadOnly<string>
-  amount: ReadOnly<bigint>
+  debit: ReadOnly<Book>
+  credit: ReadOnly<Book>
+  amount_micro_usd: ReadOnly<bigint>
   kind: ReadOnly<string>
   ref: ReadOnly<string | null>
   project_id: ReadOnly<string | null>
   token_id: ReadOnly<string | null>
   refund_of: ReadOnly<string | null>
-  balance_after: ReadOnly<bigint>
+  balance_after_micro_usd: ReadOnly<bigint>
   created_at: ReadOnly<Date>
 }
 
+type Book = 'available' | 'held' | 'revenue' | 'external' | 'granted'
+
 interface LedgerReservationTable {
-  id: ReadOnly<string>
+  reservation_id: ReadOnly<string>
   account_id: ReadOnly<string>
-  amount: ReadOnly<bigint>
+  amount_micro_usd: ReadOnly<bigint>
   kind: ReadOnly<string>
   ref: ReadOnly<string | null>
   project_id: ReadOnly<string | null>
   token_id: ReadOnly<string | null>
   created_at: ReadOnly<Date>
-  captured: ReadOnly<bigint | null>
+  captured_micro_usd: ReadOnly<bigint | null>
   settled_at: ReadOnly<Date | null>
 }
 
@@ -52,7 +56,7 @@ interface LedgerTokenDayTable {
   token_id: ReadOnly<string>
   /** yyyy-mm-dd */
   day: ReadOnly<string>
-  spent: ReadOnly<bigint>
+  spent_micro_usd: ReadOnly<bigint>
 }
 
 type ReadOnly<T> = ColumnType<T, never, never>

@@ -1,4 +1,6 @@
 import { projects } from './0001-projects.ts'
+import { ledger } from './0002-ledger.ts'
+import { periodic } from './0003-periodic.ts'
 
 /**
  * Every change of the schema, oldest first: name and SQL. What was released is never edited, only added to.
@@ -6,4 +8,6 @@ import { projects } from './0001-projects.ts'
  */
 export const migrations: Record<string, string> = {
   '0001-projects': projects,
+  '0002-ledger': ledger,
+  '0003-periodic': periodic,
 }

@@ -1,0 +1,77 @@
+import { toUsd } from '@jackcloud/sdk/wire'
+import { JackError } from './Errors.ts'
+
+/** What an account has. Only `available` can be spent; `held` is reserved for work in progress. */
+export interface Balance {
+  availableMicroUsd: bigint
+  heldMicroUsd: bigint
+}
+
+/** What money was spent on. */
+export type ChargeKind = 'execution' | 'deploy' | 'runtime'
+/** Why money came in: given by the operator, or paid. */
+export type DepositKind = 'grant' | 'fund'
+export type EntryKind = ChargeKind | DepositKind | 'refund' | 'withdrawal'
+
+/** One event that moved money into an account or out of it: a line of its receipts. */
+export interface Entry {
+  /** The id that the caller gave: of the reservation, the charge, the grant ... */
+  id: string
+  kind: EntryKind
+  /** Positive when it came in. All of an account's entries add up to available plus held. */
+  amountMicroUsd: bigint
+  /** Available plus held, after it. */
+  balanceAfterMicroUsd: bigint
+  ref: string | null
+  projectId: string | null
+  tokenId: string | null
+  at: Date
+}
+
+/** How a reservation ended. `capturedMicroUsd` is 0 when it was released. */
+export interface Settlement {
+  reservedMicroUsd: bigint
+  capturedMicroUsd: bigint
+  /** What the account can spend now. */
+  availableMicroUsd: bigint
+  /** It had ended so before. */
+  replayed: boolean
+}
+
+/** Something in the ledger that contradicts something else in it. There should never be one. */
+export interface Inconsistency {
+  rule: string
+  /** The account, reservation, transfer or token it is about. */
+  subject: string
+  detail: string
+}
+
+export function insufficientBalance(
+  availableMicroUsd: bigint,
+  requiredMicroUsd: bigint,
+): JackError {
+  const balance = toUsd(availableMicroUsd)
+  const required = toUsd(requiredMicroUsd)
+  return new JackError(
+    'insufficient_balance',
+    `This costs $${required}, and the balance is $${balance}.`,
+    {
+      hint: 'Add to the balance and try again.',
+      next: [{ command: 'jack balance add 5', when: 'you have a wallet with funds' }],
+      fields: { balance_usd: balance, required_usd: required },
+    },
+  )
+}
+
+export function dailyCapExceeded(capMicroUsd: bigint, requiredMicroUsd: bigint): JackError {
+  const cap = toUsd(capMicroUsd)
+  const required = toUsd(requiredMicroUsd)
+  return new JackError(
+    'budget_exceeded',
+    `This costs $${required}, which is more than is left today of the token's daily cap of $${cap}.`,
+    {
+      hint: 'The cap starts anew at 00:00 UTC. Wait, or use a token with a higher cap.',
+      fields: { daily_cap_usd: cap, required_usd: required },
+    },
+  )
+}

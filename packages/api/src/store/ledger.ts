@@ -1,0 +1,356 @@
+import { sql } from 'kysely'
+import { JackError } from '../Errors.ts'
+import {
+  type Balance,
+  type ChargeKind,
+  type DepositKind,
+  dailyCapExceeded,
+  type Entry,
+  type EntryKind,
+  insufficientBalance,
+  type Settlement,
+} from '../Ledger.ts'
+import type { Db } from './database.ts'
+
+/*
+ * Money moves here and nowhere else, by the functions of `migrations/0002-ledger.ts`: one round trip each.
+ *
+ * Every step has an id that the caller chooses, and happens once however often it is sent: after a lost connection,
+ * send it again with the same id. The same id with another amount, account or kind throws `idempotency_conflict`.
+ * In a transaction of the caller's the account's row stays locked until the end, so let the ledger come last.
+ */
+
+/** Makes the account's empty balance, unless there is one. */
+export async function createLedgerAccount(db: Db, accountId: string): Promise<void> {
+  await sql`insert into ledger_account (account_id) values (${accountId}) on conflict do nothing`.execute(
+    db,
+  )
+}
+
+/** What money moves for. */
+interface Purpose {
+  kind: ChargeKind
+  /** The execution or deployment. */
+  ref?: string | null
+  projectId?: string | null
+}
+
+/** A token that spends, and how much it may spend on one UTC day; null is no cap. */
+export interface SpendingToken {
+  tokenId: string
+  dailyCapMicroUsd: bigint | null
+}
+
+export interface Spending extends Purpose {
+  id: string
+  accountId: string
+  amountMicroUsd: bigint
+  token?: SpendingToken | null
+}
+
+/**
+ * Sets money aside for work whose success or price is not known yet. End it with `capture` or `release`.
+ * Throws `insufficient_balance`, or `budget_exceeded` when the token's daily cap forbids it.
+ */
+export async function reserve(db: Db, it: Spending): Promise<{ replayed: boolean }> {
+  const row = await call(
+    db,
+    sql`ledger_reserve(
+    ${it.id}, ${it.accountId}, ${positive(it.amountMicroUsd)}, ${it.kind}, ${it.ref ?? null},
+    ${it.projectId ?? null}, ${it.token?.tokenId ?? null}, ${it.token?.dailyCapMicroUsd ?? null})`,
+  )
+  return { replayed: happened(row, it) }
+}
+
+export interface Capture {
+  id: string
+  /** At most what was reserved, which is also the default; the rest is available again. */
+  amountMicroUsd?: bigint
+  /** When they were not known yet. */
+  ref?: string
+  projectId?: string
+}
+
+/** Takes what was reserved. Throws `conflict` when the reservation was released or captured otherwise. */
+export async function capture(db: Db, it: Capture): Promise<Settlement> {
+  const settlement = await settle(db, it.id, it.amountMicroUsd ?? null, it)
+  const wanted = it.amountMicroUsd ?? settlement.reservedMicroUsd
+  if (settlement.capturedMicroUsd !== wanted)
+    throw new JackError('conflict', `The reservation ${it.id} was settled otherwise before.`)
+  return settlement
+}
+
+/**
+ * Gives back what was reserved, unless it was captured: the settlement tells. So it is safe to call after a capture
+ * whose answer got lost.
+ */
+export async function release(db: Db, id: string): Promise<Settlement> {
+  return settle(db, id, 0n, {})
+}
+
+/**
+ * Releases the reservations that a crash left open. `olderThan` must lie further back than any work can take.
+ * Returns their ids.
+ */
+export async function releaseAbandoned(db: Db, olderThan: Date): Promise<string[]> {
+  const open = await db
+    .selectFrom('ledger_reservation')
+    .select('reservation_id')
+    .where('settled_at', 'is', null)
+    .where('created_at', '<', olderThan)
+    .orderBy('created_at')
+    .limit(1_000)
+    .execute()
+  const released: string[] = []
+  for (const { reservation_id } of open) {
+    const settlement = await release(db, reservation_id)
+    if (!settlement.replayed) released.push(reservation_id)
+  }
+  return released
+}
+
+export interface Charge extends Spending {
+  /** Take what there is when there is not enough, for what was delivered already. */
+  partial?: boolean
+}
+
+/** Reserve and capture in one step. Errors as `reserve`; with `partial` it never lacks balance. */
+export async function charge(
+  db: Db,
+  it: Charge,
+): Promise<{ chargedMicroUsd: bigint; availableMicroUsd: bigint; replayed: boolean }> {
+  const row = await call(
+    db,
+    sql`ledger_charge(
+    ${it.id}, ${it.accountId}, ${positive(it.amountMicroUsd)}, ${it.partial ?? false}, 'revenue', ${it.kind},
+    ${it.ref ?? null}, ${it.projectId ?? null}, ${it.token?.tokenId ?? null},
+    ${it.token?.dailyCapMicroUsd ?? null})`,
+  )
+  const replayed = happened(row, it)
+  return { chargedMicroUsd: row.charged, availableMicroUsd: row.available, replayed }
+}
+
+export interface Deposit {
+  id: string
+  accountId: string
+  amountMicroUsd: bigint
+  /** `grant` by default: given by the operator. `fund` is paid. */
+  kind?: DepositKind
+  ref?: string | null
+  /** The project it was meant for. */
+  projectId?: string | null
+}
+
+/** Adds to a balance. */
+export async function grant(
+  db: Db,
+  it: Deposit,
+): Promise<{ availableMicroUsd: bigint; replayed: boolean }> {
+  const kind = it.kind ?? 'grant'
+  const source = kind === 'grant' ? 'granted' : 'external'
+  const row = await call(
+    db,
+    sql`ledger_deposit(
+    ${it.id}, ${it.accountId}, ${positive(it.amountMicroUsd)}, ${source}, ${kind}, ${it.ref ?? null},
+    ${it.projectId ?? null}, null)`,
+  )
+  const replayed = happened(row, it)
+  return { availableMicroUsd: row.available, replayed }
+}
+
+export interface Withdrawal {
+  id: string
+  accountId: string
+  amountMicroUsd: bigint
+  ref?: string | null
+}
+
+/** Pays money out to whom it belongs. Throws `insufficient_balance`. */
+export async function withdraw(
+  db: Db,
+  it: Withdrawal,
+): Promise<{ availableMicroUsd: bigint; replayed: boolean }> {
+  const row = await call(
+    db,
+    sql`ledger_charge(
+    ${it.id}, ${it.accountId}, ${positive(it.amountMicroUsd)}, false, 'external', 'withdrawal',
+    ${it.ref ?? null}, null, null, null)`,
+  )
+  const replayed = happened(row, it)
+  return { availableMicroUsd: row.available, replayed }
+}
+
+export interface Refund {
+  id: string
+  /** Id of the charge, or of the captured reservation. */
+  chargeId: string
+  /** All of it by default. */
+  amountMicroUsd?: bigint
+}
+
+/** Gives back a charge or a part of it. Throws `conflict` when that were more than is left of it. */
+export async function refund(
+  db: Db,
+  it: Refund,
+): Promise<{ refundedMicroUsd: bigint; availableMicroUsd: bigint; replayed: boolean }> {
+  const amount = it.amountMicroUsd === undefined ? null : positive(it.amountMicroUsd)
+  const row = await call(db, sql`ledger_refund(${it.id}, ${it.chargeId}, ${amount})`)
+  if (row.outcome === 'unknown') throw new Error(`There is no charge ${it.chargeId}.`)
+  if (row.outcome === 'too_much')
+    throw new JackError('conflict', `The charge ${it.chargeId} was refunded already.`)
+  const replayed = happened(row, { id: it.id })
+  return { refundedMicroUsd: row.refunded, availableMicroUsd: row.available, replayed }
+}
+
+/** An account without a ledger account has nothing. */
+export async function balanceOf(db: Db, accountId: string): Promise<Balance> {
+  const row = await db
+    .selectFrom('ledger_account')
+    .select(['available_micro_usd', 'held_micro_usd'])
+    .where('account_id', '=', accountId)
+    .executeTakeFirst()
+  return {
+    availableMicroUsd: row?.available_micro_usd ?? 0n,
+    heldMicroUsd: row?.held_micro_usd ?? 0n,
+  }
+}
+
+export interface EntryQuery {
+  accountId: string
+  projectId?: string
+  since?: Date
+  limit: number
+  /** The `nextCursor` of the page before. */
+  cursor?: string
+}
+
+/**
+ * What moved an account's money, newest first. A reservation shows as what was captured of it, once it was; what is
+ * still open is the balance's `held`. So all entries add up to available plus held.
+ * Throws `invalid_request` on a cursor that is none.
+ */
+export async function entries(
+  db: Db,
+  it: EntryQuery,
+): Promise<{ entries: Entry[]; nextCursor: string | null }> {
+  if (it.cursor !== undefined && !/^\d{1,18}$/.test(it.cursor))
+    throw new JackError('invalid_request', 'The cursor is not one of this list.')
+  const rows = await db
+    .selectFrom('ledger_transfer')
+    .selectAll()
+    .where('account_id', '=', it.accountId)
+    .where(isEntry)
+    .$if(it.projectId !== undefined, (q) => q.where('project_id', '=', it.projectId as string))
+    .$if(it.since !== undefined, (q) => q.where('created_at', '>=', it.since as Date))
+    .$if(it.cursor !== undefined, (q) =>
+      q.where(sql<boolean>`(created_at, seq) <
+        (select created_at, seq from ledger_transfer where seq = ${it.cursor})`),
+    )
+    .orderBy('created_at', 'desc')
+    .orderBy('seq', 'desc')
+    .limit(it.limit + 1)
+    .execute()
+  const page = rows.slice(0, it.limit)
+  return {
+    entries: page.map((row) => ({
+      id: row.transfer_id,
+      kind: row.kind as EntryKind,
+      amountMicroUsd: row.credit === 'available' ? row.amount_micro_usd : -row.amount_micro_usd,
+      balanceAfterMicroUsd: row.balance_after_micro_usd,
+      ref: row.ref,
+      projectId: row.project_id,
+      tokenId: row.token_id,
+      at: row.created_at,
+    })),
+    nextCursor: rows.length > it.limit ? String(page.at(-1)?.seq) : null,
+  }
+}
+
+/** What an account, or a project, was charged since a moment, less refunds. */
+export async function spentSince(
+  db: Db,
+  of: { accountId: string } | { projectId: string },
+  since: Date,
+): Promise<bigint> {
+  const { rows } = await sql<{ spent: bigint }>`
+    select coalesce(sum(case when credit = 'revenue' then amount_micro_usd else -amount_micro_usd end), 0)::bigint
+      as spent
+    from ledger_transfer
+    where ${'accountId' in of ? sql`account_id = ${of.accountId}` : sql`project_id = ${of.projectId}`}
+      and ${isEntry} and 'revenue' in (debit, credit) and created_at >= ${since}`.execute(db)
+  return rows[0]?.spent ?? 0n
+}
+
+/** What a token has spent or reserved today, in UTC. */
+export async function spentToday(db: Db, tokenId: string): Promise<bigint> {
+  const { rows } = await sql<{ spent: bigint }>`
+    select spent_micro_usd as spent from ledger_token_day
+    where token_id = ${tokenId} and day = (now() at time zone 'UTC')::date`.execute(db)
+  return rows[0]?.spent ?? 0n
+}
+
+/** Also the words of the partial indexes. */
+const isEntry = sql<boolean>`kind not in ('reserve', 'release')`
+
+interface Row {
+  outcome: string
+  available: bigint
+  reserved: bigint
+  captured: bigint
+  charged: bigint
+  refunded: bigint
+}
+
+async function call(db: Db, step: ReturnType<typeof sql>): Promise<Row> {
+  const { rows } = await sql<Row>`select * from ${step}`.execute(db)
+  return rows[0] as Row
+}
+
+async function settle(
+  db: Db,
+  id: string,
+  captured: bigint | null,
+  known: { ref?: string; projectId?: string },
+): Promise<Settlement> {
+  if (captured !== null && captured < 0n) throw new RangeError(`cannot capture ${captured}`)
+  const row = await call(
+    db,
+    sql`ledger_settle(${id}, ${captured}, ${known.ref ?? null}, ${known.projectId ?? null})`,
+  )
+  if (row.outcome === 'unknown') throw new Error(`There is no reservation ${id}.`)
+  if (row.outcome === 'too_much')
+    throw new RangeError(`cannot capture ${captured} of ${row.reserved} reserved as ${id}`)
+  return {
+    reservedMicroUsd: row.reserved,
+    capturedMicroUsd: row.captured,
+    availableMicroUsd: row.available,
+    replayed: row.outcome === 'replayed',
+  }
+}
+
+/** Whether a step happened before, given that it has happened; throws why it has not. */
+function happened(
+  row: Row,
+  it: { id: string; amountMicroUsd?: bigint; token?: SpendingToken | null },
+): boolean {
+  const amount = it.amountMicroUsd ?? 0n
+  switch (row.outcome) {
+    case 'done':
+      return false
+    case 'replayed':
+      return true
+    case 'insufficient':
+      throw insufficientBalance(row.available, amount)
+    case 'over_cap':
+      throw dailyCapExceeded(it.token?.dailyCapMicroUsd ?? 0n, amount)
+    case 'mismatch':
+      throw new JackError('idempotency_conflict', `The id ${it.id} was used for another payment.`)
+    default:
+      throw new Error(`The ledger answered ${row.outcome} to ${it.id}.`)
+  }
+}
+
+function positive(microUsd: bigint): bigint {
+  if (microUsd <= 0n) throw new RangeError(`not a positive amount: ${microUsd}`)
+  return microUsd
+}

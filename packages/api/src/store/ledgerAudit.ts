@@ -1,0 +1,95 @@
+import { sql } from 'kysely'
+import type { Inconsistency } from '../Ledger.ts'
+import type { Db } from './database.ts'
+
+/** Reads the whole ledger at one moment and returns every contradiction in it: none, if all is well. */
+export async function audit(db: Db): Promise<Inconsistency[]> {
+  if (db.isTransaction) return contradictions(db)
+  return db.transaction().execute(async (tx) => {
+    await sql`set local statement_timeout = 0`.execute(tx)
+    return contradictions(tx)
+  })
+}
+
+async function contradictions(db: Db): Promise<Inconsistency[]> {
+  const { rows } = await sql<Inconsistency>`
+    with moved as (
+      select *,
+        (credit = 'available')::int - (debit = 'available')::int as available_sign,
+        (credit = 'held')::int - (debit = 'held')::int as held_sign
+      from ledger_transfer
+    ),
+    summed as (
+      select account_id,
+        sum(available_sign * amount_micro_usd) as available,
+        sum(held_sign * amount_micro_usd) as held
+      from moved group by account_id
+    ),
+    running as (
+      select transfer_id, balance_after_micro_usd as said,
+        sum((available_sign + held_sign) * amount_micro_usd)
+          over (partition by account_id order by seq) as summed
+      from moved
+    ),
+    open as (
+      select account_id, sum(amount_micro_usd) as amount
+      from ledger_reservation where settled_at is null group by account_id
+    ),
+    counted as (
+      select token_id, day, sum(amount) as spent from (
+        select token_id, (created_at at time zone 'UTC')::date as day,
+          coalesce(captured_micro_usd, amount_micro_usd) as amount
+        from ledger_reservation where token_id is not null
+        union all
+        select token_id, (created_at at time zone 'UTC')::date, amount_micro_usd
+        from ledger_transfer where token_id is not null and debit = 'available' and credit = 'revenue'
+      ) spending group by token_id, day
+    )
+    select 'an account has what its transfers add up to' as rule, account_id as subject,
+      format('available %s of %s, held %s of %s', available_micro_usd, coalesce(available, 0),
+        held_micro_usd, coalesce(held, 0)) as detail
+    from ledger_account left join summed using (account_id)
+    where available_micro_usd <> coalesce(available, 0) or held_micro_usd <> coalesce(held, 0)
+    union all
+    select 'what is held is what open reservations add up to', account_id,
+      format('held %s, reserved %s', held_micro_usd, coalesce(amount, 0))
+    from ledger_account left join open using (account_id)
+    where held_micro_usd <> coalesce(amount, 0)
+    union all
+    select 'the balance after a transfer is the sum up to it', transfer_id,
+      format('says %s, adds up to %s', said, summed)
+    from running where said <> summed
+    union all
+    select 'a reservation has exactly its transfers', reservation_id,
+      format('reserved %s of %s, captured %s of %s, released %s', reserve.amount_micro_usd,
+        r.amount_micro_usd, capture.amount_micro_usd, r.captured_micro_usd, release.amount_micro_usd)
+    from ledger_reservation r
+    left join ledger_transfer reserve
+      on reserve.transfer_id = r.reservation_id || ':reserve' and reserve.kind = 'reserve'
+    left join ledger_transfer capture
+      on capture.transfer_id = r.reservation_id and capture.debit = 'held'
+    left join ledger_transfer release
+      on release.transfer_id = r.reservation_id || ':release' and release.kind = 'release'
+    where reserve.amount_micro_usd is distinct from r.amount_micro_usd
+      or coalesce(capture.amount_micro_usd, 0) <> coalesce(r.captured_micro_usd, 0)
+      or coalesce(release.amount_micro_usd, 0)
+        <> coalesce(r.amount_micro_usd - r.captured_micro_usd, 0)
+    union all
+    select 'a transfer of held money has its reservation', t.transfer_id, t.kind
+    from ledger_transfer t
+    where 'held' in (t.debit, t.credit) and not exists (
+      select from ledger_reservation r
+      where r.reservation_id = regexp_replace(t.transfer_id, ':(reserve|release)$', ''))
+    union all
+    select 'refunds do not exceed their charge', charge.transfer_id,
+      format('charged %s, refunded %s', charge.amount_micro_usd, sum(refund.amount_micro_usd))
+    from ledger_transfer charge join ledger_transfer refund on refund.refund_of = charge.transfer_id
+    group by charge.transfer_id
+    having sum(refund.amount_micro_usd) > charge.amount_micro_usd or charge.credit <> 'revenue'
+    union all
+    select 'a token has spent on a day what its payments add up to', token_id,
+      format('on %s: says %s, adds up to %s', day, spent_micro_usd, spent)
+    from ledger_token_day full join counted using (token_id, day)
+    where coalesce(spent_micro_usd, 0) <> coalesce(spent, 0)`.execute(db)
+  return rows
+}
