@@ -5,7 +5,11 @@
  * - `bundle_failed`: the program does not compile or a dependency cannot be had; see `errors`
  * - `invalid_request`: a path, an option or a configuration file that cannot be accepted
  */
-export type BundleErrorCode = 'missing_files' | 'code_too_large' | 'bundle_failed' | 'invalid_request'
+export type BundleErrorCode =
+  | 'missing_files'
+  | 'code_too_large'
+  | 'bundle_failed'
+  | 'invalid_request'
 
 /** One remark about a program, an error or a warning, with the place it is about. */
 export interface Diagnostic {

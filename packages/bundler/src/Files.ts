@@ -9,7 +9,8 @@ export type Files = Record<string, string | Uint8Array>
 export type FileMap = ReadonlyMap<string, string | Uint8Array>
 
 const sourceFile = /\.(?:[cm]?[jt]s|[jt]sx|json|jsonc|toml)$/i
-const lockfile = /(?:^|\/)(?:package-lock\.json|npm-shrinkwrap\.json|pnpm-lock\.yaml|yarn\.lock|bun\.lock)$/
+const lockfile =
+  /(?:^|\/)(?:package-lock\.json|npm-shrinkwrap\.json|pnpm-lock\.yaml|yarn\.lock|bun\.lock)$/
 
 /** Whether a path names code of the author, which the source limit counts. */
 export function isSource(path: string): boolean {
@@ -25,7 +26,11 @@ export function isSource(path: string): boolean {
 export function checkFiles(files: Files, limits: Limits): FileMap {
   const names = Object.keys(files)
   if (names.length === 0) {
-    throw new BundleError('missing_files', 'There are no files.', 'Send at least one, for example index.ts.')
+    throw new BundleError(
+      'missing_files',
+      'There are no files.',
+      'Send at least one, for example index.ts.',
+    )
   }
   if (names.length > limits.files) {
     throw new BundleError(
@@ -88,7 +93,10 @@ export function pathProblem(path: string): string | undefined {
 }
 
 /** The author's code is over the limit or not; counts only what `isSource` names. */
-export function checkSourceSize(files: Iterable<[string, string | Uint8Array]>, limits: Limits): void {
+export function checkSourceSize(
+  files: Iterable<[string, string | Uint8Array]>,
+  limits: Limits,
+): void {
   let total = 0
   let largest = { path: '', size: 0 }
   for (const [path, content] of files) {

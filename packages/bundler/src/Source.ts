@@ -43,7 +43,8 @@ export function setSource(files: FileMap): Source {
         for (const [path, content] of files) {
           const slash = path.lastIndexOf('/')
           const name = path.slice(slash + 1)
-          if (ignoreFiles.includes(name)) rules.add(path.slice(0, Math.max(slash, 0)), textOf(path, content))
+          if (ignoreFiles.includes(name))
+            rules.add(path.slice(0, Math.max(slash, 0)), textOf(path, content))
         }
       }
       const prefix = folder === '' ? '' : `${folder}/`
@@ -69,7 +70,11 @@ export async function folderSource(folder: string): Promise<Source & { root: str
     throw new BundleError('missing_files', `There is no folder ${folder}.`)
   })
   if (!(await stat(root)).isDirectory()) {
-    throw new BundleError('missing_files', `${folder} is not a folder.`, 'Name the folder of the program.')
+    throw new BundleError(
+      'missing_files',
+      `${folder} is not a folder.`,
+      'Name the folder of the program.',
+    )
   }
   return {
     root,
@@ -81,7 +86,8 @@ export async function folderSource(folder: string): Promise<Source & { root: str
       const found = await stat(file).catch(() => undefined)
       if (!found?.isFile()) return undefined
       await refuseOutside(root, file, path)
-      if (found.size > maxTextBytes) throw new BundleError('code_too_large', `${path} is ${found.size} bytes.`)
+      if (found.size > maxTextBytes)
+        throw new BundleError('code_too_large', `${path} is ${found.size} bytes.`)
       return textOf(path, await readFile(file))
     },
     walk: (start, options) => walkFolder(root, start, options),

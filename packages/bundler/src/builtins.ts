@@ -14,7 +14,9 @@ const builtins = new Set(
 
 /** These load but throw when they are used: there are no processes, threads or raw sockets. */
 const stubs = new Set(
-  'child_process cluster dgram inspector inspector/promises repl trace_events v8 vm wasi worker_threads'.split(' '),
+  'child_process cluster dgram inspector inspector/promises repl trace_events v8 vm wasi worker_threads'.split(
+    ' ',
+  ),
 )
 
 /** In Node.js, but nowhere in the runtime. */

@@ -1,14 +1,35 @@
 import ignore, { type Ignore } from 'ignore'
 
 const alwaysIgnored = new Set([
-  'node_modules', '.git', '.hg', '.svn', '.jack', '.wrangler', '.DS_Store', 'Thumbs.db',
+  'node_modules',
+  '.git',
+  '.hg',
+  '.svn',
+  '.jack',
+  '.wrangler',
+  '.DS_Store',
+  'Thumbs.db',
 ])
 
 const secretFolders = new Set(['.ssh', '.aws', '.gnupg', '.azure', '.kube', '.docker', '.gcloud'])
 const secretNames = new Set([
-  '.npmrc', '.yarnrc', '.yarnrc.yml', '.netrc', '_netrc', '.pgpass', '.pypirc', '.git-credentials',
-  '.htpasswd', '.envrc', 'wallet.json', 'wallet.dat', 'wallet.key', 'keystore.json',
-  'mnemonic.txt', 'credentials.json', 'service-account.json',
+  '.npmrc',
+  '.yarnrc',
+  '.yarnrc.yml',
+  '.netrc',
+  '_netrc',
+  '.pgpass',
+  '.pypirc',
+  '.git-credentials',
+  '.htpasswd',
+  '.envrc',
+  'wallet.json',
+  'wallet.dat',
+  'wallet.key',
+  'keystore.json',
+  'mnemonic.txt',
+  'credentials.json',
+  'service-account.json',
 ])
 const secretPattern =
   /^(?:\.env(?:[.\-_].*)?|\.dev\.vars.*|.*\.(?:pem|key|p12|pfx|p8|jks|keystore|kdbx|wallet|ovpn)|id_(?:rsa|dsa|ecdsa|ed25519).*|utc--.*|.*-keypair\.json|.*\.tfstate)$/i

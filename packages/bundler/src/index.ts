@@ -1,0 +1,8 @@
+export type { Module, ModuleType } from './Build.ts'
+export { BundleError, type BundleErrorCode, type Diagnostic } from './BundleError.ts'
+export { type Bundle, type BundleOptions, bundle, stop } from './bundle.ts'
+export type { Html, NotFound } from './config.ts'
+export type { Files } from './Files.ts'
+export { defaultLimits, type Limits } from './Limits.ts'
+export type { UsedPackage } from './packages.ts'
+export { type Asset, type Assets, type Program, readProgram } from './program.ts'

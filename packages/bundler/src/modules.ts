@@ -21,14 +21,30 @@ const loaders = new Map<string, Loader>([
 ])
 
 const data = new Set(
-  'bin dat png jpg jpeg gif webp avif ico woff woff2 ttf otf pdf zip gz mp3 mp4 onnx model'.split(' '),
+  'bin dat png jpg jpeg gif webp avif ico woff woff2 ttf otf pdf zip gz mp3 mp4 onnx model'.split(
+    ' ',
+  ),
 )
 
 /** Extensions that an import may leave out, in the order in which they are tried. */
-export const resolvedExtensions = ['.ts', '.tsx', '.mts', '.cts', '.js', '.jsx', '.mjs', '.cjs', '.json']
+export const resolvedExtensions = [
+  '.ts',
+  '.tsx',
+  '.mts',
+  '.cts',
+  '.js',
+  '.jsx',
+  '.mjs',
+  '.cjs',
+  '.json',
+]
 
 /** What a file is: by an import attribute, else by the rules, else by its extension. */
-export function kindOf(path: string, attribute: string | undefined, rules: Rule[]): Kind | undefined {
+export function kindOf(
+  path: string,
+  attribute: string | undefined,
+  rules: Rule[],
+): Kind | undefined {
   if (attribute === 'text') return { as: 'code', loader: 'text' }
   if (attribute === 'bytes') return { as: 'code', loader: 'binary' }
   if (attribute === 'json') return { as: 'code', loader: 'json' }

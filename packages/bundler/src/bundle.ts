@@ -1,0 +1,410 @@
+import { createHash } from 'node:crypto'
+import { join, parse as parsePath } from 'node:path'
+import * as esbuild from 'esbuild'
+import type { Build, Module } from './Build.ts'
+import { runtimePlugin } from './Build.ts'
+import { BundleError, type Diagnostic } from './BundleError.ts'
+import { defaultCacheDir } from './cache.ts'
+import { type Config, jsonc, readConfig } from './config.ts'
+import { diagnose, portablePath } from './diagnose.ts'
+import { findEntry } from './entry.ts'
+import { type CommonOptions, commonOptions } from './esbuildOptions.ts'
+import { checkFiles, checkSourceSize, decode, type FileMap, type Files } from './Files.ts'
+import { folderPlugin } from './folderPlugin.ts'
+import { isSecret } from './ignoring.ts'
+import { type Limits, withDefaults } from './Limits.ts'
+import { type Lockfile, readPackageLock, readPnpmLock } from './lockfile.ts'
+import { npmPlugin } from './npmPlugin.ts'
+import { type Contents, conditions, type Manifest } from './packageExports.ts'
+import { type Declared, Packages, type UsedPackage } from './packages.ts'
+import { folderSource, type Source, setSource } from './Source.ts'
+import { setPlugin } from './setPlugin.ts'
+import { translateSimple } from './simple.ts'
+import { readTsconfig } from './tsconfig.ts'
+
+/** A program as modules that the runtime can load. */
+export interface Bundle {
+  /** Name of the module to start with; always `index.js`. */
+  main: string
+  /** The main module first, then WebAssembly and data files by name. */
+  modules: Module[]
+  /** Source map of the main module, as JSON (version 3). Holds no absolute path. */
+  sourceMap: string
+  /** SHA-256 (hex) over names, types and bytes of the modules. */
+  digest: string
+  /** Of all modules together. */
+  sizeBytes: number
+  /** The files that went in: own ones by their path, others as `npm:...` or `node_modules/...`. */
+  inputs: string[]
+  packages: UsedPackage[]
+  warnings: Diagnostic[]
+  /** The program imports modules of Node.js from the runtime. */
+  usesNode: boolean
+  /** Names that the main module exports, sorted. */
+  exports: string[]
+}
+
+export interface BundleOptions {
+  /** Path of the module to start with; found by convention and configuration when left out. */
+  entry?: string
+  /** Default true. */
+  minify?: boolean
+  limits?: Partial<Limits>
+  /** Folder of the package cache; default the user's cache folder. */
+  cacheDir?: string
+  /** Stops waiting; work that others share goes on. */
+  signal?: AbortSignal
+  /** Ask the npm registry nothing; what is not in the cache is an error. Default false. */
+  offline?: boolean
+  /** Global names and the expressions they are replaced with, as in esbuild. */
+  define?: Record<string, string>
+  /** Imports and what they are replaced with. */
+  alias?: Record<string, string>
+  /** Path of the tsconfig; default `tsconfig.json`. */
+  tsconfig?: string
+}
+
+/**
+ * Turns a program into one ES module (and the WebAssembly and data files that it imports).
+ *
+ * `source` is a folder on disk or a set of files. A set is untrusted: nothing of the machine is read
+ * but the package cache. Packages come from node_modules, or from the npm registry by integrity and
+ * without install scripts. The same input gives the same bytes everywhere.
+ *
+ * Throws `BundleError`: `missing_files` without an entry, `code_too_large`, `invalid_request` for
+ * paths and configuration, `bundle_failed` with every error that was found.
+ *
+ * @example
+ * const { modules, digest } = await bundle({ 'index.ts': 'export const run = (n: number) => n + 1' })
+ */
+export async function bundle(source: Files | string, options: BundleOptions = {}): Promise<Bundle> {
+  const opened = await openProgram(source, options)
+  checkSetSize(opened, '')
+  const entry = await findEntry(opened.source, opened.config, options.entry)
+  if (entry !== undefined) return bundleEntry(opened, entry, options)
+  throw new BundleError(
+    'missing_files',
+    'There is no module to start with.',
+    'Add an index.ts, or name the module: "main" in jack.json.',
+  )
+}
+
+/** Ends esbuild's process; the next bundle starts it again. */
+export async function stop(): Promise<void> {
+  await esbuild.stop()
+}
+
+/** A program whose files are accepted and whose configuration is read. */
+export interface OpenedProgram {
+  source: Source
+  map: FileMap | undefined
+  config: Config
+  limits: Limits
+}
+
+export async function openProgram(
+  from: Files | string,
+  options: BundleOptions,
+): Promise<OpenedProgram> {
+  options.signal?.throwIfAborted()
+  const limits = withDefaults(options.limits)
+  const map = typeof from === 'string' ? undefined : checkFiles(from, limits)
+  const source = typeof from === 'string' ? await folderSource(from) : setSource(map ?? new Map())
+  return { source, map, config: await readConfig(source), limits }
+}
+
+/** The source limit for a set: everything that is code and does not lie under `assetFolder`. */
+export function checkSetSize({ map, limits }: OpenedProgram, assetFolder: string): void {
+  if (!map) return
+  const isAsset = (path: string) => assetFolder !== '' && path.startsWith(`${assetFolder}/`)
+  checkSourceSize(
+    [...map].filter(([path]) => !isAsset(path)),
+    limits,
+  )
+}
+
+export async function bundleEntry(
+  opened: OpenedProgram,
+  entry: string,
+  options: BundleOptions,
+): Promise<Bundle> {
+  const { source, map, config, limits } = opened
+  const warnings: Diagnostic[] = []
+  const tsconfigPath = options.tsconfig ?? config.tsconfig
+  const manifest = await readManifest(source)
+  const declared = declaredIn(manifest)
+  const tsconfig = map && (await readTsconfig(source, tsconfigPath))
+  const common = commonOptions({
+    minify: options.minify ?? config.minify ?? true,
+    define: { ...config.define, ...options.define },
+    declared,
+    raw: tsconfig?.raw,
+  })
+  if (isSecret(entry))
+    throw new BundleError('invalid_request', `${entry} holds secrets and cannot be the entry.`)
+  if (map) {
+    const content = map.get(entry)
+    const text = content === undefined ? undefined : decode(content)
+    const simple =
+      text === undefined || config.rules.length > 0
+        ? undefined
+        : await translateSimple(entry, text, common)
+    if (simple) {
+      return finish({
+        ...simple,
+        modules: [],
+        inputs: [entry],
+        packages: [],
+        warnings,
+        usesNode: false,
+        limits,
+      })
+    }
+  }
+  const packages = new Packages({
+    cacheDir: options.cacheDir ?? defaultCacheDir(),
+    limits,
+    offline: options.offline ?? false,
+    declared,
+    lockfile: await readLockfile(source, warnings),
+  })
+  const build: Build = {
+    limits,
+    rules: config.rules,
+    alias: new Map(Object.entries({ ...config.alias, ...options.alias })),
+    packages,
+    modules: new Map(),
+    warnings,
+    refused: undefined,
+  }
+  const folder = source.root
+  const plugin =
+    map && tsconfig
+      ? setPlugin(build, { entry, map, tsconfig, contents: contentsOf(map, manifest) })
+      : folderPlugin(build, { root: folder ?? '', declared })
+  const result = await runEsbuild(common, {
+    entry: folder === undefined ? entry : join(folder, entry),
+    folder,
+    tsconfig:
+      folder !== undefined && tsconfigPath !== undefined ? join(folder, tsconfigPath) : undefined,
+    plugins: [plugin, npmPlugin(build), runtimePlugin],
+    build,
+    signal: options.signal,
+  })
+  return finish({ ...collect(result, build), packages: await packages.used(), warnings, limits })
+}
+
+type EsbuildResult = esbuild.BuildResult<{ write: false; metafile: true }>
+
+async function runEsbuild(
+  common: CommonOptions,
+  {
+    entry,
+    folder,
+    tsconfig,
+    plugins,
+    build,
+    signal,
+  }: {
+    entry: string
+    folder: string | undefined
+    tsconfig: string | undefined
+    plugins: esbuild.Plugin[]
+    build: Build
+    signal: AbortSignal | undefined
+  },
+): Promise<EsbuildResult> {
+  try {
+    const running = esbuild.build({
+      ...common,
+      entryPoints: [entry],
+      bundle: true,
+      write: false,
+      metafile: true,
+      outfile: join(folder ?? parsePath(process.cwd()).root, 'index.js'),
+      absWorkingDir: folder ?? parsePath(process.cwd()).root,
+      conditions,
+      plugins,
+      // What NODE_PATH of this machine says is not part of the program.
+      nodePaths: [],
+      ...(tsconfig === undefined ? {} : { tsconfig }),
+    })
+    const result = await untilAborted(running, signal)
+    if (build.refused) throw build.refused
+    const own = result.warnings.filter(
+      ({ location }) => location !== null && !isForeign(location.file),
+    )
+    build.warnings.push(...diagnose(own, folder))
+    return result
+  } catch (error) {
+    if (build.refused) throw build.refused
+    const { errors } = error as Partial<esbuild.BuildFailure>
+    if (!Array.isArray(errors)) throw error
+    const diagnostics = diagnose(errors, folder)
+    const [first] = diagnostics
+    const place = first?.file === undefined ? '' : `${first.file}:${first.line}:${first.column}: `
+    const more = diagnostics.length > 1 ? ` (and ${diagnostics.length - 1} more)` : ''
+    throw new BundleError(
+      'bundle_failed',
+      `${place}${first?.text ?? 'The program does not compile.'}${more}`,
+      first?.hint,
+      diagnostics,
+    )
+  }
+}
+
+function collect({ outputFiles, metafile }: EsbuildResult, build: Build) {
+  const output = Object.entries(metafile.outputs).find(([path]) => path.endsWith('index.js'))?.[1]
+  const outside = (output?.imports ?? []).filter((item) => item.external).map((item) => item.path)
+  const needed = new Set(outside)
+  return {
+    code: outputFiles.find((file) => file.path.endsWith('.js'))?.text ?? '',
+    map: portableMap(outputFiles.find((file) => file.path.endsWith('.map'))?.text ?? ''),
+    exports: [...(output?.exports ?? [])].sort(),
+    modules: [...build.modules.values()].filter((module) => needed.has(`./${module.name}`)),
+    inputs: [
+      ...new Set(
+        Object.keys(metafile.inputs)
+          .filter((path) => !/^(?:runtime|empty):/.test(path))
+          .map(portablePath),
+      ),
+    ].sort(),
+    usesNode: outside.some((path) => path.startsWith('node:')),
+  }
+}
+
+function finish({
+  code,
+  map,
+  exports,
+  modules,
+  limits,
+  ...rest
+}: {
+  code: string
+  map: string
+  exports: string[]
+  modules: Module[]
+  inputs: string[]
+  packages: UsedPackage[]
+  warnings: Diagnostic[]
+  usesNode: boolean
+  limits: Limits
+}): Bundle {
+  const main: Module = { name: 'index.js', type: 'esm', bytes: Buffer.from(code) }
+  const all = [main, ...modules.sort((a, b) => (a.name < b.name ? -1 : 1))]
+  const sizeBytes = all.reduce((sum, module) => sum + module.bytes.byteLength, 0)
+  if (sizeBytes > limits.bundleBytes) {
+    throw new BundleError(
+      'code_too_large',
+      `The bundle is ${sizeBytes} bytes; the limit is ${limits.bundleBytes}.`,
+      'Use smaller dependencies, and serve large files as static assets.',
+    )
+  }
+  return {
+    main: main.name,
+    modules: all,
+    sourceMap: map,
+    digest: digestOf(all),
+    sizeBytes,
+    exports,
+    ...rest,
+  }
+}
+
+function digestOf(modules: Module[]): string {
+  const hash = createHash('sha256')
+  for (const { name, type, bytes } of modules) {
+    hash.update(`${type} ${bytes.byteLength} ${name}\n`)
+    hash.update(bytes)
+  }
+  return hash.digest('hex')
+}
+
+/** esbuild writes the sources of a map on one line of their own, which is all that is rewritten. */
+function portableMap(map: string): string {
+  return map.replace(/^ {2}"sources": (\[.*\]),$/m, (_, sources: string) => {
+    return `  "sources": ${JSON.stringify((JSON.parse(sources) as string[]).map(portablePath))},`
+  })
+}
+
+function isForeign(file: string): boolean {
+  return /^(?:npm|runtime|empty):/.test(file) || file.includes('node_modules/')
+}
+
+async function untilAborted<Value>(
+  work: Promise<Value>,
+  signal: AbortSignal | undefined,
+): Promise<Value> {
+  if (!signal) return work
+  const { promise, reject } = Promise.withResolvers<never>()
+  const abort = () => reject(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  work.catch(() => undefined)
+  try {
+    return await Promise.race([work, promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}
+
+async function readManifest(source: Source): Promise<Manifest & Record<string, unknown>> {
+  const text = await source.text('package.json')
+  if (text === undefined) return {}
+  const manifest = jsonc('package.json', text)
+  if (typeof manifest === 'object' && manifest !== null && !Array.isArray(manifest))
+    return manifest as Record<string, unknown>
+  throw new BundleError('invalid_request', 'package.json does not hold an object.')
+}
+
+function declaredIn(manifest: Record<string, unknown>): Declared {
+  const dependencies = new Map<string, string>()
+  // Later kinds win, so that what runs wins over what is only needed to build.
+  for (const kind of [
+    'peerDependencies',
+    'devDependencies',
+    'optionalDependencies',
+    'dependencies',
+  ]) {
+    const table = Object.hasOwn(manifest, kind) ? manifest[kind] : undefined
+    if (typeof table !== 'object' || table === null) continue
+    for (const [name, spec] of Object.entries(table))
+      if (typeof spec === 'string') dependencies.set(name, spec)
+  }
+  return { name: typeof manifest.name === 'string' ? manifest.name : undefined, dependencies }
+}
+
+async function readLockfile(source: Source, warnings: Diagnostic[]): Promise<Lockfile | undefined> {
+  const npm = (await source.text('package-lock.json')) ?? (await source.text('npm-shrinkwrap.json'))
+  if (npm !== undefined) {
+    const lockfile = readPackageLock(npm)
+    if (!lockfile) warnings.push(unreadLock('package-lock.json'))
+    return lockfile
+  }
+  const pnpm = await source.text('pnpm-lock.yaml')
+  if (pnpm !== undefined) {
+    const lockfile = readPnpmLock(pnpm)
+    if (!lockfile) warnings.push(unreadLock('pnpm-lock.yaml'))
+    return lockfile
+  }
+  for (const file of ['yarn.lock', 'bun.lock'])
+    if (source.root === undefined && (await source.has(file))) warnings.push(unreadLock(file))
+  return undefined
+}
+
+function unreadLock(file: string): Diagnostic {
+  return {
+    file,
+    text: `${file} is of a kind that is not read; versions come from package.json.`,
+    hint: 'Versions are read from package-lock.json (version 2 or 3) and pnpm-lock.yaml (version 9).',
+  }
+}
+
+function contentsOf(map: FileMap, manifest: Manifest): Contents {
+  return {
+    manifest,
+    has: (path) => map.has(path),
+    hasFolder: (path) => [...map.keys()].some((file) => file.startsWith(`${path}/`)),
+    nested: () => undefined,
+  }
+}

@@ -1,0 +1,406 @@
+import { type ParseError, parse as parseJsonc, printParseErrorCode } from 'jsonc-parser'
+import { parse as parseToml, TomlError } from 'smol-toml'
+import { BundleError, type Diagnostic } from './BundleError.ts'
+import type { Rule } from './modules.ts'
+import { nearest } from './nearest.ts'
+import type { Source } from './Source.ts'
+
+export type NotFound = 'none' | '404-page' | 'single-page-application'
+export type Html = 'auto-trailing-slash' | 'force-trailing-slash' | 'drop-trailing-slash' | 'none'
+
+/** What the configuration files of a program say, `jack.json` over wrangler's. */
+export interface Config {
+  /** The configuration file that names the entry, for messages. */
+  file: string | undefined
+  /** A wrangler file was found: then only what it says is served. */
+  isWorkersProject: boolean
+  name?: string
+  main?: string
+  compatibilityDate?: string
+  compatibilityFlags: string[]
+  vars: Record<string, string>
+  ttlHours?: number
+  budgetUsd?: number
+  assets?: {
+    directory: string | undefined
+    binding: string | undefined
+    notFound: NotFound | undefined
+    html: Html | undefined
+    workerFirst: boolean | string[]
+  }
+  kv: string[]
+  d1: string[]
+  durableObjects: { binding: string; className: string }[]
+  crons: string[]
+  rules: Rule[]
+  alias: Record<string, string>
+  define: Record<string, string>
+  tsconfig?: string
+  minify?: boolean
+  warnings: Diagnostic[]
+}
+
+const wranglerFiles = ['wrangler.json', 'wrangler.jsonc', 'wrangler.toml']
+
+/** Keys of wrangler that are read, or that have nothing to say to Jack. */
+const wranglerKeys = new Set(
+  (
+    'name main compatibility_date compatibility_flags vars assets kv_namespaces d1_databases ' +
+    'durable_objects triggers rules alias define site tsconfig minify pages_build_output_dir ' +
+    '$schema account_id workers_dev preview_urls send_metrics dev observability logpush ' +
+    'upload_source_maps keep_vars migrations find_additional_modules base_dir preserve_file_names ' +
+    'usage_model jsx_factory jsx_fragment keep_names legacy_env'
+  ).split(' '),
+)
+
+/** Keys of wrangler that mean something which Jack does not do, and what the author should know. */
+const notCarried = new Map<string, string>([
+  ...(
+    'r2_buckets queues services vectorize ai browser hyperdrive analytics_engine_datasets workflows ' +
+    'send_email mtls_certificates dispatch_namespaces version_metadata images media pipelines ' +
+    'secrets_store_secrets ratelimits unsafe wasm_modules text_blobs data_blobs vpc_services ' +
+    'unsafe_hello_world worker_loaders stream'
+  )
+    .split(' ')
+    .map((key) => [key, 'its bindings will be undefined in env'] as const),
+  ['route', 'the program is reachable on its Jack URL only'],
+  ['routes', 'the program is reachable on its Jack URL only'],
+  ['zone_id', 'the program is reachable on its Jack URL only'],
+  ['env', 'only the top level of the file is used'],
+  ['build', 'run the build command yourself before you deploy'],
+  ['no_bundle', 'the program is bundled all the same'],
+  ['placement', 'Jack places the program itself'],
+  ['limits', "Jack's own limits apply"],
+  ['tail_consumers', 'logs are kept by Jack itself'],
+  ['streaming_tail_consumers', 'logs are kept by Jack itself'],
+  ['containers', 'no container is started'],
+  ['logfwdr', 'logs are kept by Jack itself'],
+  ['python_modules', 'only JavaScript and WebAssembly run'],
+])
+
+const jackKeys = new Set(
+  '$schema name main assets compatibility_date compatibility_flags vars ttl_hours budget_usd'.split(
+    ' ',
+  ),
+)
+const assetKeys = new Set(
+  'directory binding not_found_handling html_handling run_worker_first'.split(' '),
+)
+
+/** Reads `jack.json` and the wrangler file of a program; either may be missing. */
+export async function readConfig(source: Source): Promise<Config> {
+  const config: Config = {
+    file: undefined,
+    isWorkersProject: false,
+    compatibilityFlags: [],
+    vars: {},
+    kv: [],
+    d1: [],
+    durableObjects: [],
+    crons: [],
+    rules: [],
+    alias: {},
+    define: {},
+    warnings: [],
+  }
+  let seen: string | undefined
+  for (const file of wranglerFiles) {
+    const text = await source.text(file)
+    if (text === undefined) continue
+    if (seen !== undefined) {
+      config.warnings.push({ file, text: `${file} is not read: ${seen} comes first.` })
+      continue
+    }
+    seen = file
+    readWrangler(new Table(file, parseTable(file, text), config.warnings), config)
+  }
+  for (const file of ['jack.json', 'jack.jsonc']) {
+    const text = await source.text(file)
+    if (text === undefined) continue
+    readJack(new Table(file, parseTable(file, text), config.warnings), config)
+    break
+  }
+  return config
+}
+
+function readWrangler(table: Table, config: Config): void {
+  config.isWorkersProject = true
+  for (const key of table.keys()) {
+    const lost = notCarried.get(key)
+    if (lost !== undefined) {
+      if (table.isEmpty(key)) continue
+      config.warnings.push({ file: table.file, text: `"${key}" is not carried by Jack: ${lost}.` })
+    } else if (!wranglerKeys.has(key)) table.unknown(key, [...wranglerKeys, ...notCarried.keys()])
+  }
+  readCommon(table, config)
+  readAssets(table, config)
+  const pages = table.string('pages_build_output_dir')
+  if (pages !== undefined && !config.assets) config.assets = onlyDirectory(pages)
+  const bucket = table.table('site')?.string('bucket')
+  if (bucket !== undefined && !config.assets) {
+    config.assets = onlyDirectory(bucket)
+    config.warnings.push({
+      file: table.file,
+      text: '"site" is served as static assets; the __STATIC_CONTENT binding is undefined.',
+      hint: 'Use "assets": { "directory": ... } instead.',
+    })
+  }
+  config.kv = table.tables('kv_namespaces').flatMap((entry) => entry.required('binding'))
+  config.d1 = table.tables('d1_databases').flatMap((entry) => entry.required('binding'))
+  for (const entry of table.table('durable_objects')?.tables('bindings') ?? []) {
+    const [binding] = entry.required('name')
+    const [className] = entry.required('class_name')
+    if (entry.string('script_name') !== undefined) {
+      config.warnings.push({
+        file: table.file,
+        text: `The Durable Object ${binding} lives in another Worker, which Jack does not carry.`,
+      })
+    } else if (binding !== undefined && className !== undefined) {
+      config.durableObjects.push({ binding, className })
+    }
+  }
+  config.crons = table.table('triggers')?.strings('crons') ?? []
+  for (const entry of table.tables('rules')) {
+    const type = entry.string('type')
+    const globs = entry.strings('globs') ?? []
+    if (type === 'Text' || type === 'Data' || type === 'CompiledWasm')
+      config.rules.push({ type, globs })
+    else if (type !== 'ESModule' && type !== 'CommonJS') {
+      config.warnings.push({
+        file: table.file,
+        text: `The rule type "${type}" is not carried by Jack.`,
+      })
+    }
+  }
+  config.alias = table.record('alias') ?? {}
+  config.define = table.record('define') ?? {}
+  const tsconfig = table.string('tsconfig')
+  if (tsconfig !== undefined) config.tsconfig = tsconfig
+  const minify = table.boolean('minify')
+  if (minify !== undefined) config.minify = minify
+}
+
+function readJack(table: Table, config: Config): void {
+  for (const key of table.keys()) if (!jackKeys.has(key)) table.unknown(key, jackKeys)
+  readCommon(table, config)
+  readAssets(table, config)
+  const ttlHours = table.number('ttl_hours')
+  if (ttlHours !== undefined) config.ttlHours = ttlHours
+  const budgetUsd = table.number('budget_usd')
+  if (budgetUsd !== undefined) config.budgetUsd = budgetUsd
+}
+
+function readCommon(table: Table, config: Config): void {
+  const name = table.string('name')
+  if (name !== undefined) config.name = name
+  const main = table.string('main')
+  if (main !== undefined) {
+    config.main = main
+    config.file = table.file
+  }
+  const date = table.string('compatibility_date')
+  if (date !== undefined) {
+    if (!/^\d{4}-\d{2}-\d{2}$/.test(date))
+      table.fail('compatibility_date', 'a date such as "2026-01-31"')
+    config.compatibilityDate = date
+  }
+  config.compatibilityFlags = table.strings('compatibility_flags') ?? config.compatibilityFlags
+  for (const [key, value] of table.entries('vars')) {
+    if (typeof value !== 'string') {
+      config.warnings.push({
+        file: table.file,
+        text: `The variable ${key} arrives as text: ${JSON.stringify(value)}.`,
+      })
+    }
+    Object.defineProperty(config.vars, key, {
+      value: typeof value === 'string' ? value : JSON.stringify(value),
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    })
+  }
+}
+
+function readAssets(table: Table, config: Config): void {
+  const short = table.value('assets')
+  if (typeof short === 'string') {
+    config.assets = onlyDirectory(short)
+    return
+  }
+  const assets = table.table('assets')
+  if (!assets) return
+  for (const key of assets.keys()) if (!assetKeys.has(key)) assets.unknown(key, assetKeys)
+  const first = assets.value('run_worker_first')
+  config.assets = {
+    directory: assets.string('directory'),
+    binding: assets.string('binding'),
+    notFound: assets.oneOf('not_found_handling', ['none', '404-page', 'single-page-application']),
+    html: assets.oneOf('html_handling', [
+      'auto-trailing-slash',
+      'force-trailing-slash',
+      'drop-trailing-slash',
+      'none',
+    ]),
+    workerFirst: typeof first === 'boolean' ? first : (assets.strings('run_worker_first') ?? false),
+  }
+}
+
+function onlyDirectory(directory: string): NonNullable<Config['assets']> {
+  return { directory, binding: undefined, notFound: undefined, html: undefined, workerFirst: false }
+}
+
+function parseTable(file: string, text: string): Record<string, unknown> {
+  const value = file.endsWith('.toml') ? toml(file, text) : jsonc(file, text)
+  if (isTable(value)) return value
+  throw new BundleError('invalid_request', `${file} does not hold an object.`)
+}
+
+function toml(file: string, text: string): unknown {
+  try {
+    return parseToml(text)
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error
+    const text = error.message.split('\n')[0] ?? 'invalid TOML'
+    throw new BundleError('invalid_request', `${file}:${error.line}:${error.column}: ${text}`)
+  }
+}
+
+/** JSON with comments and trailing commas; a mistake becomes `invalid_request` with its place. */
+export function jsonc(file: string, text: string): unknown {
+  const errors: ParseError[] = []
+  const value: unknown = parseJsonc(text, errors, { allowTrailingComma: true })
+  const [first] = errors
+  if (!first) return value
+  const before = text.slice(0, first.offset).split('\n')
+  const place = `${file}:${before.length}:${(before.at(-1)?.length ?? 0) + 1}`
+  const reason = printParseErrorCode(first.error)
+    .replace(/([a-z])([A-Z])/g, '$1 $2')
+    .toLowerCase()
+  throw new BundleError(
+    'invalid_request',
+    `${place}: ${reason}.`,
+    'The file must be JSON; comments are fine.',
+  )
+}
+
+function isTable(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** A table of a configuration file, read key by key with messages that name file and key. */
+class Table {
+  readonly file: string
+  readonly #values: Record<string, unknown>
+  readonly #warnings: Diagnostic[]
+  readonly #at: string
+
+  constructor(file: string, values: Record<string, unknown>, warnings: Diagnostic[], at = '') {
+    this.file = file
+    this.#values = values
+    this.#warnings = warnings
+    this.#at = at
+  }
+
+  keys(): string[] {
+    return Object.keys(this.#values)
+  }
+
+  value(key: string): unknown {
+    return Object.hasOwn(this.#values, key) ? this.#values[key] : undefined
+  }
+
+  isEmpty(key: string): boolean {
+    const value = this.value(key)
+    if (Array.isArray(value)) return value.length === 0
+    return (
+      value === undefined ||
+      value === null ||
+      value === false ||
+      (isTable(value) && Object.keys(value).length === 0)
+    )
+  }
+
+  string(key: string): string | undefined {
+    const value = this.value(key)
+    if (value === undefined || typeof value === 'string') return value
+    return this.fail(key, 'a string')
+  }
+
+  number(key: string): number | undefined {
+    const value = this.value(key)
+    if (value === undefined) return undefined
+    if (typeof value === 'number' && value > 0 && Number.isFinite(value)) return value
+    return this.fail(key, 'a number above 0')
+  }
+
+  boolean(key: string): boolean | undefined {
+    const value = this.value(key)
+    if (value === undefined || typeof value === 'boolean') return value
+    return this.fail(key, 'true or false')
+  }
+
+  strings(key: string): string[] | undefined {
+    const value = this.value(key)
+    if (value === undefined) return undefined
+    if (Array.isArray(value) && value.every((entry) => typeof entry === 'string')) return value
+    return this.fail(key, 'a list of strings')
+  }
+
+  oneOf<Word extends string>(key: string, words: readonly Word[]): Word | undefined {
+    const value = this.string(key)
+    if (value === undefined) return undefined
+    const word = words.find((candidate) => candidate === value)
+    return word ?? this.fail(key, `one of ${words.join(', ')}`)
+  }
+
+  entries(key: string): [string, unknown][] {
+    const value = this.value(key)
+    if (value === undefined) return []
+    return isTable(value) ? Object.entries(value) : this.fail(key, 'an object')
+  }
+
+  record(key: string): Record<string, string> | undefined {
+    const entries = this.entries(key)
+    const record = entries.map(([name, value]): [string, string] =>
+      typeof value === 'string' ? [name, value] : this.fail(`${key}.${name}`, 'a string'),
+    )
+    return entries.length === 0 ? undefined : Object.fromEntries(record)
+  }
+
+  table(key: string): Table | undefined {
+    const value = this.value(key)
+    if (value === undefined) return undefined
+    if (!isTable(value)) return this.fail(key, 'an object')
+    return new Table(this.file, value, this.#warnings, `${this.#at}${key}.`)
+  }
+
+  tables(key: string): Table[] {
+    const value = this.value(key)
+    if (value === undefined) return []
+    if (!Array.isArray(value)) return this.fail(key, 'a list of objects')
+    return value.map((entry, index) => {
+      const at = `${key}[${index}]`
+      return isTable(entry)
+        ? new Table(this.file, entry, this.#warnings, `${this.#at}${at}.`)
+        : this.fail(at, 'an object')
+    })
+  }
+
+  /** The string in a list of one; `invalid_request` when it is missing. */
+  required(key: string): [string] {
+    return [this.string(key) ?? this.fail(key, 'a string')]
+  }
+
+  unknown(key: string, known: Iterable<string>): void {
+    const meant = nearest(key, known)
+    this.#warnings.push({
+      file: this.file,
+      text: `"${this.#at}${key}" means nothing here.`,
+      ...(meant === undefined ? {} : { hint: `Did you mean "${meant}"?` }),
+    })
+  }
+
+  fail(key: string, wanted: string): never {
+    throw new BundleError('invalid_request', `${this.file}: "${this.#at}${key}" must be ${wanted}.`)
+  }
+}
