@@ -4,9 +4,10 @@ const conditions = ['jack:src', 'node', 'module']
 
 export default defineConfig({
   ssr: { resolve: { conditions } },
+  environments: { __vitest__: { resolve: { conditions } } },
   test: {
     include: ['{packages/*/src,tests,docs,skill}/**/*.test.ts'],
-    globalSetup: ['tests/support/postgres.ts'],
+    globalSetup: ['packages/api/src/store/testing/postgres.ts'],
     execArgv: ['--conditions=jack:src'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
