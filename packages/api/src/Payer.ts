@@ -14,6 +14,10 @@ export interface Payer {
   dailyCapMicroUsd: bigint | null
 }
 
+/** The token whose daily cap a payment counts against. */
+export const spendingToken = ({ tokenId, dailyCapMicroUsd }: Payer) =>
+  tokenId === null ? null : { tokenId, dailyCapMicroUsd }
+
 /** Throws `forbidden` unless the payer may do what a scope stands for. `admin` may do everything, `deploy` may read. */
 export function requireScope(payer: Payer, scope: Scope): void {
   const has = (it: Scope) => payer.scopes.includes(it)

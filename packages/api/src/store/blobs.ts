@@ -54,7 +54,10 @@ export class Blobs {
       for await (const chunk of source) {
         sizeBytes += chunk.length
         if (sizeBytes > maxBytes) {
-          throw new JackError('body_too_large', `A file is larger than the ${maxBytes} bytes it may have.`)
+          throw new JackError(
+            'body_too_large',
+            `A file is larger than the ${maxBytes} bytes it may have.`,
+          )
         }
         hash.update(chunk)
         yield chunk
@@ -64,9 +67,13 @@ export class Blobs {
       const source = content instanceof Uint8Array ? Readable.from([content]) : content
       await pipeline(source, checked, createWriteStream(aside, { mode: 0o600, flush: true }))
       if (hash.digest('hex') !== sha256) {
-        throw new JackError('invalid_request', `A file does not have the sha256 it is named by: ${sha256}`, {
-          hint: 'Upload each file as a part whose name is the sha256 of its bytes in lower-case hex.',
-        })
+        throw new JackError(
+          'invalid_request',
+          `A file does not have the sha256 it is named by: ${sha256}`,
+          {
+            hint: 'Upload each file as a part whose name is the sha256 of its bytes in lower-case hex.',
+          },
+        )
       }
       await mkdir(join(this.#dir, sha256.slice(0, 2)), { recursive: true, mode: 0o700 })
       await rename(aside, this.path(sha256))

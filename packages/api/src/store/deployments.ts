@@ -52,7 +52,11 @@ export async function idsOf(db: Db, projectId: string): Promise<string[]> {
 }
 
 /** Notes that a version went live. */
-export async function notePromotion(db: Db, projectId: string, deploymentId: string): Promise<void> {
+export async function notePromotion(
+  db: Db,
+  projectId: string,
+  deploymentId: string,
+): Promise<void> {
   await db
     .insertInto('promotion')
     .values({ project_id: projectId, deployment_id: deploymentId })

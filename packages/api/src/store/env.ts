@@ -66,7 +66,10 @@ export class EnvStore {
       .where('project_id', '=', projectId)
       .executeTakeFirstOrThrow()
     if (count > BigInt(maxNames)) {
-      throw new JackError('invalid_request', `A project can have ${maxNames} environment variables.`)
+      throw new JackError(
+        'invalid_request',
+        `A project can have ${maxNames} environment variables.`,
+      )
     }
   }
 

@@ -35,9 +35,13 @@ export async function begin(
     .where('key', '=', key)
     .executeTakeFirst()
   if (row && row.fingerprint !== fingerprint) {
-    throw new JackError('idempotency_conflict', 'This Idempotency-Key was used for another request.', {
-      hint: 'Use a new key for a new request; repeat a key only with exactly the same request.',
-    })
+    throw new JackError(
+      'idempotency_conflict',
+      'This Idempotency-Key was used for another request.',
+      {
+        hint: 'Use a new key for a new request; repeat a key only with exactly the same request.',
+      },
+    )
   }
   if (row?.status != null && row.body != null) return { status: row.status, body: row.body }
   throw new JackError('conflict', 'A request with this Idempotency-Key is under way.', {

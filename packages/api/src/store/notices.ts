@@ -1,6 +1,6 @@
+import { sql } from 'kysely'
 import pg from 'pg'
 import type { Connection, Db } from './database.ts'
-import { sql } from 'kysely'
 
 /** Tells every replica that what it remembers of a project is no longer true. Takes effect when the transaction commits. */
 export async function projectChanged(db: Db, label: string): Promise<void> {

@@ -61,7 +61,11 @@ export async function lock(db: Db, projectId: string): Promise<Project | undefin
 }
 
 export async function findByLabel(db: Db, label: string): Promise<Project | undefined> {
-  const row = await db.selectFrom('project').selectAll().where('label', '=', label).executeTakeFirst()
+  const row = await db
+    .selectFrom('project')
+    .selectAll()
+    .where('label', '=', label)
+    .executeTakeFirst()
   return row && toProject(row)
 }
 
@@ -90,6 +94,16 @@ export async function list(
     .limit(page.limit)
     .execute()
   return rows.map(toProject)
+}
+
+/** How many projects an account has. */
+export async function count(db: Db, accountId: string): Promise<number> {
+  const row = await db
+    .selectFrom('project')
+    .select((it) => it.fn.countAll<bigint>().as('count'))
+    .where('account_id', '=', accountId)
+    .executeTakeFirstOrThrow()
+  return Number(row.count)
 }
 
 export interface ProjectChange {

@@ -1,5 +1,5 @@
-import type { ColumnType, Generated, JSONColumnType } from 'kysely'
 import type { Scope } from '@jackcloud/sdk/wire'
+import type { ColumnType, Generated, JSONColumnType } from 'kysely'
 import type { Version } from '../Deployment.ts'
 import type { ProjectStatus } from '../Project.ts'
 

@@ -112,14 +112,17 @@ export async function list(
 }
 
 export async function find(db: Db, accountId: string, tokenId: string): Promise<Token | undefined> {
-  const row = await rowsOf(db, accountId)
-    .where('token.token_id', '=', tokenId)
-    .executeTakeFirst()
+  const row = await rowsOf(db, accountId).where('token.token_id', '=', tokenId).executeTakeFirst()
   return row && toToken(row)
 }
 
 /** Ends a token at once. False when the account has no such token. */
-export async function revoke(db: Db, accountId: string, tokenId: string, now: Date): Promise<boolean> {
+export async function revoke(
+  db: Db,
+  accountId: string,
+  tokenId: string,
+  now: Date,
+): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable('token')
     .set({ revoked_at: now })
@@ -138,7 +141,9 @@ const rowsOf = (db: Db, accountId: string) =>
     .select('project.name as project_name')
     .where('token.account_id', '=', accountId)
 
-const toToken = (row: Awaited<ReturnType<ReturnType<typeof rowsOf>['execute']>>[number]): Token => ({
+const toToken = (
+  row: Awaited<ReturnType<ReturnType<typeof rowsOf>['execute']>>[number],
+): Token => ({
   tokenId: row.token_id,
   accountId: row.account_id,
   name: row.name,

@@ -3,7 +3,11 @@ import type { Usage } from '../Usage.ts'
 import type { Db } from './database.ts'
 
 /** Adds what was counted since the last flush, in one statement. Projects that are gone meanwhile are dropped. */
-export async function add(db: Db, minute: Date, counted: ReadonlyMap<string, Usage>): Promise<void> {
+export async function add(
+  db: Db,
+  minute: Date,
+  counted: ReadonlyMap<string, Usage>,
+): Promise<void> {
   if (counted.size === 0) return
   const projects = [...counted.keys()]
   const usages = [...counted.values()]
@@ -48,7 +52,9 @@ export async function ofAccount(db: Db, accountId: string, since: Date): Promise
   const { rows } = await sql<{ requests: string; errors: string; cpu_ms: number }>`
     select coalesce(sum(requests), 0)::text as requests, coalesce(sum(errors), 0)::text as errors,
       coalesce(sum(cpu_ms), 0) as cpu_ms
-    from usage_minute join project using (project_id) where account_id = ${accountId} and minute >= ${since}`.execute(db)
+    from usage_minute join project using (project_id) where account_id = ${accountId} and minute >= ${since}`.execute(
+    db,
+  )
   const row = rows[0]
   return { requests: Number(row?.requests), errors: Number(row?.errors), cpuMs: row?.cpu_ms ?? 0 }
 }

@@ -22,6 +22,8 @@ export interface Operation {
   /** Sent as `multipart/form-data`: `body` is the field `manifest`, files follow. */
   multipart?: boolean
   response: z.ZodType
+  /** Status of success when it is not 200. */
+  success?: 201
 }
 
 const operation = <const T extends Operation>(it: T): T => it
@@ -46,6 +48,7 @@ export const operations = {
     price: 'deploy',
     body: DeployRequest,
     response: DeployResponse,
+    success: 201,
   }),
   quote: operation({
     method: 'POST',
@@ -70,6 +73,7 @@ export const operations = {
     scope: 'deploy',
     body: Project.CreateProject,
     response: Project.Project,
+    success: 201,
   }),
   getProject: operation({
     method: 'GET',
@@ -103,6 +107,7 @@ export const operations = {
     body: Manifest,
     multipart: true,
     response: DeployResponse,
+    success: 201,
   }),
   listDeployments: operation({
     method: 'GET',
@@ -196,6 +201,7 @@ export const operations = {
     scope: 'admin',
     body: Account.CreateToken,
     response: Account.CreatedToken,
+    success: 201,
   }),
   revokeToken: operation({
     method: 'DELETE',

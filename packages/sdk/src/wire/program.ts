@@ -22,7 +22,7 @@ export interface ProgramShape {
     compatibilityFlags: string[]
     vars: Record<string, string>
     ttlHours?: number
-    budgetUsd?: string
+    budgetUsd?: number
   }
 }
 
@@ -63,6 +63,6 @@ export function manifestOf(
     compatibility_flags: [...flags],
     vars: settings.vars,
     ...(settings.ttlHours !== undefined && { ttl_hours: settings.ttlHours }),
-    ...(settings.budgetUsd !== undefined && { budget_usd: settings.budgetUsd }),
+    ...(settings.budgetUsd !== undefined && { budget_usd: settings.budgetUsd.toFixed(6) }),
   }
 }

@@ -1,0 +1,78 @@
+import { Hono } from 'hono'
+import type { Jack } from './jack.ts'
+import { accountDoor } from './http/account.ts'
+import { clientAddress } from './http/address.ts'
+import { authenticate } from './http/authenticate.ts'
+import type { Door } from './http/Door.ts'
+import { deployDoor } from './http/deploy.ts'
+import { executeDoor } from './http/execute.ts'
+import { healthDoor } from './http/health.ts'
+import { rateLimits } from './http/limit.ts'
+import { logsDoor } from './http/logs.ts'
+import { answerProblem, asJackError } from './http/problem.ts'
+import { projectsDoor } from './http/projects.ts'
+import { JackError } from './Errors.ts'
+import { openApiDoor } from './http/openapi.ts'
+
+/** The API: every door, behind the same hall of request id, log line, limits and authentication. */
+export function createApp(jack: Jack): Hono<Door> {
+  const app = new Hono<Door>()
+  const limits = rateLimits(jack.config.requestsPerMinute)
+
+  app.use(async (c, next) => {
+    const startedAt = performance.now()
+    c.set('requestId', jack.newId('req'))
+    c.set('address', clientAddress(c.env.incoming, jack.config.trustedProxies))
+    c.set('payer', null)
+    await next()
+    c.header('x-request-id', c.get('requestId'))
+    jack.log.info(
+      {
+        requestId: c.get('requestId'),
+        accountId: c.get('payer')?.accountId,
+        method: c.req.method,
+        path: c.req.path,
+        status: c.res.status,
+        ms: Math.round((performance.now() - startedAt) * 100) / 100,
+      },
+      'request',
+    )
+  })
+  app.onError((error, c) => {
+    const known = asJackError(error)
+    if (known.status >= 500) {
+      jack.log.error({ err: error, cause: known.cause, requestId: c.get('requestId') }, known.code)
+    }
+    return answerProblem(c, known)
+  })
+  app.notFound((c) =>
+    answerProblem(
+      c,
+      new JackError('not_found', `There is no ${c.req.method} ${c.req.path.slice(0, 200)}.`, {
+        hint: `${jack.urls.api}/openapi.json lists what there is.`,
+      }),
+    ),
+  )
+
+  healthDoor(app, jack)
+  openApiDoor(app, jack)
+
+  app.use(limits.byAddress)
+  app.use(async (c, next) => {
+    try {
+      c.set('payer', await authenticate(jack, c.req.header('authorization')))
+    } catch (error) {
+      await limits.wrongToken(c.get('address'))
+      throw error
+    }
+    await next()
+  })
+  app.use(limits.byAccount)
+
+  executeDoor(app, jack)
+  deployDoor(app, jack)
+  projectsDoor(app, jack)
+  logsDoor(app, jack)
+  accountDoor(app, jack)
+  return app
+}

@@ -1,0 +1,137 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Dispatcher } from 'undici'
+import type { Lease } from '../engine/Engine.ts'
+
+/** Headers of one hop (RFC 9110, 7.6.1), and those that only the gateway may write. */
+const dropped = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'expect',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-real-ip',
+  'cf-connecting-ip',
+  'forwarded',
+])
+
+export interface Client {
+  address: string
+  scheme: 'http' | 'https'
+}
+
+/** The headers for the app: those of the client without what belongs to the hop, and who the client is. */
+export function forwardedHeaders(req: IncomingMessage, client: Client): string[] {
+  const listed = new Set(
+    (req.headers.connection ?? '')
+      .toLowerCase()
+      .split(',')
+      .map((it) => it.trim()),
+  )
+  const headers: string[] = []
+  const raw = req.rawHeaders
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = (raw[i] as string).toLowerCase()
+    if (dropped.has(name) || listed.has(name)) continue
+    headers.push(name, raw[i + 1] as string)
+  }
+  headers.push('x-forwarded-for', client.address, 'x-forwarded-proto', client.scheme)
+  headers.push('x-real-ip', client.address, 'cf-connecting-ip', client.address)
+  if (req.headers.host) headers.push('x-forwarded-host', req.headers.host)
+  return headers
+}
+
+/**
+ * Streams a request to an app and its answer back, both with backpressure. Ends the app's side when the client leaves.
+ *
+ * Resolves when the exchange is over: with whether the client got the whole answer, or with the error if the app
+ * failed before it answered anything, so that the caller can still answer.
+ */
+export function forward(
+  req: IncomingMessage,
+  res: ServerResponse,
+  lease: Lease,
+  client: Client,
+  extra: Record<string, string>,
+): Promise<{ complete: boolean; error?: Error }> {
+  return new Promise((resolve) => {
+    const hasBody =
+      req.headers['transfer-encoding'] !== undefined ||
+      (req.headers['content-length'] !== undefined && req.headers['content-length'] !== '0')
+    const headers = forwardedHeaders(req, client)
+    for (const [name, value] of Object.entries(lease.headers)) headers.push(name, value)
+
+    let control: Dispatcher.DispatchController | undefined
+    let over = false
+    const end = (result: { complete: boolean; error?: Error }) => {
+      if (over) return
+      over = true
+      res.off('close', onClose)
+      res.off('drain', onDrain)
+      resolve(result)
+    }
+    const onClose = () => {
+      if (res.writableFinished) return
+      control?.abort(new Error('the client left'))
+      end({ complete: false })
+    }
+    const onDrain = () => control?.resume()
+    res.on('close', onClose)
+    res.on('drain', onDrain)
+
+    lease.dispatcher.dispatch(
+      {
+        origin: lease.origin,
+        path: req.url as string,
+        method: req.method as Dispatcher.HttpMethod,
+        headers,
+        body: hasBody ? req : null,
+        headersTimeout: 0,
+        bodyTimeout: 0,
+      },
+      {
+        onRequestStart(controller) {
+          control = controller
+          if (over) controller.abort(new Error('the client left'))
+        },
+        onResponseStart(controller, status, _headers, message) {
+          if (status < 200) return
+          const answer: string[] = []
+          const raw = controller.rawHeaders as Buffer[] | string[]
+          for (let i = 0; i + 1 < raw.length; i += 2) {
+            const name = String(raw[i]).toLowerCase()
+            if (hopHeaders.has(name)) continue
+            answer.push(name, Buffer.isBuffer(raw[i + 1]) ? (raw[i + 1] as Buffer).toString('latin1') : String(raw[i + 1]))
+          }
+          for (const [name, value] of Object.entries(extra)) answer.push(name, value)
+          res.writeHead(status, message ?? '', answer)
+        },
+        onResponseData(controller, chunk) {
+          if (!res.write(chunk)) controller.pause()
+        },
+        onResponseEnd() {
+          res.end()
+          if (res.writableFinished) end({ complete: true })
+          else res.once('finish', () => end({ complete: true }))
+        },
+        onResponseError(_controller, error) {
+          if (res.headersSent) {
+            res.destroy()
+            end({ complete: false })
+          } else {
+            end({ complete: false, error })
+          }
+        },
+      },
+    )
+  })
+}
+
+const hopHeaders = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'trailer'])

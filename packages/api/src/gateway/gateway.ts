@@ -1,0 +1,184 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { limits } from '@jackcloud/sdk/wire'
+import { workerFirst } from '../Assets.ts'
+import { JackError } from '../Errors.ts'
+import type { Lease } from '../engine/Engine.ts'
+import { parseHost } from '../Host.ts'
+import type { Jack } from '../jack.ts'
+import type { Route } from '../Route.ts'
+import { loadApp } from '../verbs/load-app.ts'
+import { AssetServer } from './assets.ts'
+import { type Client, forward } from './forward.ts'
+import { refuse } from './refuse.ts'
+import type { Found, Routes } from './routes.ts'
+import { joinSockets } from './upgrade.ts'
+
+/** Answers requests on live URLs: find what the host leads to, check that it may run, forward, count. */
+export class Gateway {
+  readonly #jack: Jack
+  readonly #routes: Routes
+  readonly #assets: AssetServer
+
+  constructor(jack: Jack, routes: Routes) {
+    this.#jack = jack
+    this.#routes = routes
+    this.#assets = new AssetServer(jack.blobs)
+  }
+
+  /** Whether a request is for a live URL, not for the API. */
+  owns(req: IncomingMessage): boolean {
+    return parseHost(req.headers.host, this.#jack.config.domain).kind !== 'api'
+  }
+
+  async handle(req: IncomingMessage, res: ServerResponse, client: Client): Promise<void> {
+    const found = await this.#find(req)
+    const refusal = refusalOf(found, this.#jack.now())
+    if (refusal) return refuse(req, res, refusal.code, refusal.message, refusal.hint)
+    const route = found as Route
+    let failed = true
+    try {
+      failed = (await this.#answer(route, req, res, client)) >= 500
+    } catch (error) {
+      if (!(error instanceof JackError)) this.#jack.log.error({ err: error, ...about(route) }, 'gateway')
+      const known = error instanceof JackError ? error : new JackError('internal', 'The request could not be answered.')
+      refuse(req, res, known.code, known.message, known.hint)
+    } finally {
+      this.#jack.recorder.request(route.project.projectId, failed)
+    }
+  }
+
+  async upgrade(req: IncomingMessage, socket: Duplex, head: Buffer, client: Client): Promise<void> {
+    socket.on('error', () => socket.destroy())
+    const found = await this.#find(req)
+    const refusal = refusalOf(found, this.#jack.now())
+    const route = found as Route
+    if (refusal || !route.deployment.version.main || req.headers.upgrade?.toLowerCase() !== 'websocket') {
+      socket.end(`HTTP/1.1 ${refusal?.status ?? 400} Refused\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+      return
+    }
+    let lease: Lease | undefined
+    try {
+      lease = await this.#open(route)
+      await joinSockets(req, socket, head, lease, client)
+      this.#jack.recorder.request(route.project.projectId, false)
+    } catch {
+      socket.end('HTTP/1.1 502 Bad Gateway\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
+      this.#jack.recorder.request(route.project.projectId, true)
+    } finally {
+      lease?.release()
+    }
+  }
+
+  /** Answers a request that an app makes to its own static files, through its assets binding. */
+  async serveBinding(deploymentId: string, req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const found = await this.#routes.find({ kind: 'deployment', deploymentId })
+    const path = pathOf(req)
+    const assets = found?.deployment ? found.assets : null
+    if (assets && (await this.#assets.serve(assets, path, req, res, true))) return
+    refuse(req, res, 'not_found', `There is no static file at ${path}.`)
+  }
+
+  #find(req: IncomingMessage): Found | Promise<Found> {
+    return this.#routes.find(parseHost(req.headers.host, this.#jack.config.domain))
+  }
+
+  /** Answers with the status that went out. */
+  async #answer(route: Route, req: IncomingMessage, res: ServerResponse, client: Client): Promise<number> {
+    const path = pathOf(req)
+    if (path === '/.well-known/jack') return this.#describe(route, req, res)
+    const { assets, deployment } = route
+    const hasWorker = deployment.version.main !== null
+    if (assets && !(hasWorker && workerFirst(assets, path))) {
+      const standIn = !hasWorker || isNavigation(req)
+      if (await this.#assets.serve(assets, path, req, res, standIn)) return res.statusCode
+    }
+    if (!hasWorker) {
+      refuse(req, res, 'not_found', `There is nothing at ${path}.`)
+      return 404
+    }
+    if (Number(req.headers['content-length'] ?? 0) > limits.hosting.requestBodyBytes) {
+      throw new JackError('body_too_large', `A request body can have ${limits.hosting.requestBodyBytes} bytes.`)
+    }
+    return this.#forward(route, req, res, client)
+  }
+
+  async #forward(route: Route, req: IncomingMessage, res: ServerResponse, client: Client): Promise<number> {
+    const lease = await this.#open(route)
+    try {
+      const { complete, error } = await forward(req, res, lease, client, {
+        'x-jack-deployment': route.deployment.deploymentId,
+      })
+      if (error) {
+        throw new JackError('app_failed', 'The app ended before it answered.', {
+          hint: 'Its logs say why: jack logs',
+          cause: error,
+        })
+      }
+      return complete || res.headersSent ? res.statusCode : 499
+    } finally {
+      lease.release()
+    }
+  }
+
+  #open({ project, deployment }: Route): Promise<Lease> {
+    const name = { deploymentId: deployment.deploymentId, revision: project.envRevision }
+    return this.#jack.engine.open(name, () => loadApp(this.#jack, project, deployment))
+  }
+
+  /** What every live URL tells about itself. */
+  #describe({ project, deployment }: Route, req: IncomingMessage, res: ServerResponse): number {
+    const body = JSON.stringify({
+      deployment_id: deployment.deploymentId,
+      digest: deployment.digest,
+      deployed_at: deployment.createdAt.toISOString(),
+      live: project.liveDeploymentId === deployment.deploymentId,
+      expires_at: project.expiresAt?.toISOString() ?? null,
+      limits: {
+        cpu_ms_limit: limits.hosting.requestCpuMs,
+        memory_mb_limit: limits.hosting.memoryMb,
+        request_body_bytes_limit: limits.hosting.requestBodyBytes,
+      },
+    })
+    res.writeHead(200, {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+      'cache-control': 'no-store',
+      'access-control-allow-origin': '*',
+    })
+    res.end(req.method === 'HEAD' ? undefined : body)
+    return 200
+  }
+}
+
+/** Why a request gets no answer from an app; undefined when it may have one. */
+function refusalOf(found: Found, now: Date): JackError | undefined {
+  if (!found) {
+    return new JackError('not_found', 'There is no app at this address.', {
+      hint: 'Check the address; `jack ls` lists your projects with theirs.',
+    })
+  }
+  const { project } = found
+  if (project.status === 'expired' || (project.expiresAt && project.expiresAt <= now)) {
+    return new JackError('gone', 'This app has reached the end of its time.', { hint: 'Deploying it again brings it back.' })
+  }
+  if (project.status === 'suspended') {
+    return new JackError('project_suspended', `This app is suspended: ${project.reason}`, {
+      hint: 'It comes back when its balance is funded.',
+    })
+  }
+  if (!found.deployment) {
+    return new JackError('not_found', 'Nothing is deployed here yet.', { hint: 'Deploy with `jack deploy`.' })
+  }
+  return undefined
+}
+
+const pathOf = (req: IncomingMessage): string => (req.url as string).split('?', 1)[0] as string
+
+/** A browser that opens a page, not one that fetches data: only then does a page stand in for a missing file. */
+const isNavigation = (req: IncomingMessage): boolean => req.headers['sec-fetch-mode'] === 'navigate'
+
+const about = ({ project, deployment }: Route) => ({
+  projectId: project.projectId,
+  deploymentId: deployment.deploymentId,
+})

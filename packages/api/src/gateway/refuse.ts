@@ -1,0 +1,48 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type ErrorCode, errorCodes } from '@jackcloud/sdk/wire'
+
+/** Answers a live URL's request that no app will answer: a small page for people, problem+json for programs. */
+export function refuse(
+  req: IncomingMessage,
+  res: ServerResponse,
+  code: ErrorCode,
+  detail: string,
+  hint?: string,
+): void {
+  const { status, title } = errorCodes[code]
+  if (res.headersSent) {
+    res.destroy()
+    return
+  }
+  const wantsPage = req.headers.accept?.includes('text/html') ?? false
+  const body = wantsPage
+    ? page(status, title, detail, hint)
+    : JSON.stringify({ type: `urn:jack:problem:${code}`, title, status, detail, code, ...(hint && { hint }) })
+  res.writeHead(status, {
+    'content-type': wantsPage ? 'text/html; charset=utf-8' : 'application/problem+json',
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    ...(code === 'rate_limited' || code === 'unavailable' ? { 'retry-after': '1' } : {}),
+    // A body that nobody reads must not be taken for the next request.
+    ...(req.complete ? {} : { connection: 'close' }),
+  })
+  res.end(req.method === 'HEAD' ? undefined : body)
+}
+
+const page = (status: number, title: string, detail: string, hint = ''): string => `<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>${status} ${escape(title)}</title>
+<style>
+  :root { color-scheme: light dark; font: 17px/1.5 system-ui, sans-serif }
+  body { max-width: 34rem; margin: 20vh auto; padding: 0 1.5rem }
+  h1 { font-size: 1.3rem } p { opacity: .8 } small { opacity: .5 }
+</style>
+<h1>${escape(title)}</h1>
+<p>${escape(detail)} ${escape(hint)}</p>
+<small>${status}, answered by Jack</small>
+</html>
+`
+
+const escape = (text: string): string =>
+  text.replace(/[&<>"]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c] as string)

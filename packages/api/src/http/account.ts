@@ -1,0 +1,72 @@
+import { operations, toUsd } from '@jackcloud/sdk/wire'
+import type { Hono } from 'hono'
+import { JackError } from '../Errors.ts'
+import type { Jack } from '../jack.ts'
+import * as accounts from '../store/accounts.ts'
+import { balanceOf, entries } from '../store/ledger.ts'
+import * as tokens from '../store/tokens.ts'
+import { issueToken } from '../verbs/issue-token.ts'
+import type { Door } from './Door.ts'
+import { pageOf, presentToken } from './present.ts'
+import { route } from './route.ts'
+
+export function accountDoor(app: Hono<Door>, jack: Jack): void {
+  route(app, jack, operations.me, async ({ payer }) => {
+    const account = await accounts.findById(jack.db, payer.accountId)
+    if (!account) throw new JackError('not_found', 'This account does not exist any more.')
+    const token = payer.tokenId === null ? undefined : await tokens.find(jack.db, payer.accountId, payer.tokenId)
+    const { availableMicroUsd } = await balanceOf(jack.db, payer.accountId)
+    return {
+      account_id: account.accountId,
+      slug: account.slug,
+      kind: account.kind,
+      balance_usd: toUsd(availableMicroUsd),
+      token: token ? presentToken(token) : null,
+    }
+  })
+
+  route(app, jack, operations.balance, async ({ payer }) => {
+    const { availableMicroUsd, heldMicroUsd } = await balanceOf(jack.db, payer.accountId)
+    return { balance_usd: toUsd(availableMicroUsd), held_usd: toUsd(heldMicroUsd) }
+  })
+
+  route(app, jack, operations.listReceipts, async ({ payer, query }) => {
+    const page = await entries(jack.db, {
+      accountId: payer.accountId,
+      limit: query.limit,
+      ...(query.cursor !== undefined && { cursor: query.cursor }),
+    })
+    return {
+      receipts: page.entries.map((it) => ({
+        receipt_id: it.id,
+        at: it.at.toISOString(),
+        reason: it.kind,
+        amount_usd: toUsd(it.amountMicroUsd),
+        ref: it.ref,
+        project_id: it.projectId,
+      })),
+      next_cursor: page.nextCursor,
+    }
+  })
+
+  route(app, jack, operations.listTokens, async ({ payer, query }) => {
+    const { limit, cursor: before } = query
+    const found = await tokens.list(jack.db, payer.accountId, { limit: limit + 1, before })
+    const { items, next_cursor } = pageOf(found, limit, (it) => it.tokenId)
+    return { tokens: items.map(presentToken), next_cursor }
+  })
+
+  route(app, jack, operations.createToken, async ({ payer, body }) => {
+    const { token, secret } = await issueToken(jack, payer, body)
+    return { ...presentToken(token), token: secret }
+  })
+
+  route(app, jack, operations.revokeToken, async ({ payer, params }) => {
+    if (!(await tokens.revoke(jack.db, payer.accountId, params.token, jack.now()))) {
+      throw new JackError('not_found', 'There is no such token.', {
+        next: [{ command: 'jack token ls', when: 'you want to see the ids' }],
+      })
+    }
+    return { deleted: true as const, id: params.token }
+  })
+}

@@ -1,0 +1,38 @@
+import { operations } from '@jackcloud/sdk/wire'
+import type { Hono } from 'hono'
+import type { Jack } from '../jack.ts'
+import { requireScope } from '../Payer.ts'
+import { deploy } from '../verbs/deploy.ts'
+import { deploySources } from '../verbs/deploy-sources.ts'
+import { requireValues } from '../verbs/update-env.ts'
+import { requirePayer } from './authenticate.ts'
+import type { Door } from './Door.ts'
+import { once } from './idempotency.ts'
+import { parse, route, send } from './route.ts'
+import { receiveUpload } from './upload.ts'
+import { ProjectRef } from '@jackcloud/sdk/wire'
+
+export function deployDoor(app: Hono<Door>, jack: Jack): void {
+  route(app, jack, operations.deploy, ({ payer, body }) => {
+    requireValues(body.env ?? {})
+    return deploySources(jack, payer, body)
+  })
+
+  const { upload } = operations
+  app.on(upload.method, upload.path, async (c) => {
+    const payer = requirePayer(c.get('payer'))
+    requireScope(payer, upload.scope)
+    const project = parse(ProjectRef, c.req.param('project'), 'name of the project')
+    const manifest = await receiveUpload(jack, c.env.incoming)
+    requireValues(manifest.env ?? {})
+    const work = async () => ({
+      status: upload.success,
+      body: JSON.stringify(await deploy(jack, payer, { project, manifest, warnings: [] })),
+    })
+    const key = c.req.header('idempotency-key')
+    if (key === undefined) return send(c, await work())
+    // The manifest names every file by its digest, so that it stands for the whole upload.
+    const fingerprint = jack.sha256(`${upload.method} ${c.req.path}\n${JSON.stringify(manifest)}`)
+    return send(c, await once(jack, payer, key, fingerprint, c.get('requestId'), work))
+  })
+}

@@ -1,0 +1,47 @@
+import { JackError } from '../Errors.ts'
+import type { Jack } from '../jack.ts'
+import type { Payer } from '../Payer.ts'
+import * as idempotency from '../store/idempotency.ts'
+import { asJackError, problemOf } from './problem.ts'
+
+export interface Answer {
+  status: number
+  /** JSON text. */
+  body: string
+}
+
+/**
+ * Does the work once for a key: the same request under the same key is answered with what was answered first, for 24
+ * hours. What failed on our side or for lack of room is not kept, so that it can be tried again.
+ *
+ * @param fingerprint digest of everything that makes two requests the same
+ */
+export async function once(
+  jack: Jack,
+  payer: Payer,
+  key: string,
+  fingerprint: string,
+  requestId: string,
+  work: () => Promise<Answer>,
+): Promise<Answer & { replayed: boolean }> {
+  if (!/^[\x21-\x7e]{1,255}$/.test(key)) {
+    throw new JackError('invalid_request', 'An Idempotency-Key has 1 to 255 visible ASCII characters.')
+  }
+  const before = await idempotency.begin(jack.db, payer.accountId, key, fingerprint)
+  if (before) return { ...before, replayed: true }
+  try {
+    const answer = await work()
+    await idempotency.finish(jack.db, payer.accountId, key, answer)
+    return { ...answer, replayed: false }
+  } catch (error) {
+    const known = asJackError(error)
+    const final = known.status < 500 && known.status !== 429 && known.status !== 402 && known.status !== 409
+    if (final) {
+      const body = JSON.stringify(problemOf(known, requestId))
+      await idempotency.finish(jack.db, payer.accountId, key, { status: known.status, body })
+    } else {
+      await idempotency.abandon(jack.db, payer.accountId, key)
+    }
+    throw error
+  }
+}

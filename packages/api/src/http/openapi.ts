@@ -1,0 +1,94 @@
+import { errorCodes, type Operation, operations, Problem, prices, toUsd } from '@jackcloud/sdk/wire'
+import type { Hono } from 'hono'
+import { z } from 'zod'
+import type { Jack } from '../jack.ts'
+import type { Door } from './Door.ts'
+
+export function openApiDoor(app: Hono<Door>, jack: Jack): void {
+  const document = JSON.stringify(openApi(jack.urls.api))
+  app.get('/openapi.json', (c) => c.body(document, 200, { 'content-type': 'application/json' }))
+}
+
+/** The OpenAPI 3.1 description of the API, made of the operations themselves. */
+export function openApi(url: string) {
+  const paths: Record<string, Record<string, unknown>> = {}
+  for (const [name, operation] of Object.entries(operations)) {
+    const path = operation.path.replaceAll(/:(\w+)/g, '{$1}')
+    paths[path] ??= {}
+    paths[path][operation.method.toLowerCase()] = describe(name, operation)
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Jack',
+      version: '1',
+      description: 'Run code in a fresh isolate, and put it on a live URL.',
+    },
+    servers: [{ url }],
+    paths,
+    components: {
+      schemas: { Problem: schema(Problem, 'output') },
+      securitySchemes: { token: { type: 'http', scheme: 'bearer', description: 'jkt_...' } },
+    },
+  }
+}
+
+function describe(name: string, it: Operation) {
+  const params = [...it.path.matchAll(/:(\w+)/g)].map(([, key]) => ({
+    name: key,
+    in: 'path',
+    required: true,
+    schema: { type: 'string' },
+  }))
+  return {
+    operationId: name,
+    summary: it.summary,
+    ...(it.scope !== null && { security: [{ token: [] }], 'x-scope': it.scope }),
+    ...(it.price && { 'x-price-usd': toUsd(prices[it.price]) }),
+    parameters: [...params, ...(it.query ? queryParameters(it.query) : [])],
+    ...(it.body && { requestBody: { required: true, content: content(it) } }),
+    responses: {
+      [it.success ?? 200]: {
+        description: 'Done',
+        content: { 'application/json': { schema: schema(it.response, 'output') } },
+      },
+      default: {
+        description: `A problem; its code is one of ${Object.keys(errorCodes).join(', ')}`,
+        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+      },
+    },
+  }
+}
+
+function content(it: Operation) {
+  const body = schema(it.body as z.ZodType, 'input')
+  if (!it.multipart) return { 'application/json': { schema: body } }
+  return {
+    'multipart/form-data': {
+      schema: {
+        type: 'object',
+        required: ['manifest'],
+        properties: { manifest: body },
+        additionalProperties: { type: 'string', format: 'binary' },
+      },
+    },
+  }
+}
+
+function queryParameters(query: z.ZodObject) {
+  const { properties = {}, required = [] } = schema(query, 'input') as {
+    properties?: Record<string, object>
+    required?: string[]
+  }
+  return Object.entries(properties).map(([name, it]) => ({
+    name,
+    in: 'query',
+    required: required.includes(name),
+    schema: it,
+  }))
+}
+
+const schema = (it: z.ZodType, io: 'input' | 'output') => {
+  const { $schema: _, ...json } = z.toJSONSchema(it, { io, unrepresentable: 'any' })
+  return json
+}

@@ -1,0 +1,41 @@
+import { errorCodes } from '@jackcloud/sdk/wire'
+import type { Context } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import { JackError } from '../Errors.ts'
+import type { Door } from './Door.ts'
+
+/** An error's body (RFC 9457). `fields` come last and never hide the fixed ones. */
+export const problemOf = (error: JackError, requestId: string) => ({
+  ...error.fields,
+  type: `urn:jack:problem:${error.code}`,
+  title: errorCodes[error.code].title,
+  status: error.status,
+  detail: error.message,
+  code: error.code,
+  ...(error.hint !== undefined && { hint: error.hint }),
+  ...(error.next !== undefined && { next: error.next }),
+  request_id: requestId,
+})
+
+/** Whatever was thrown, as one of our errors. Of an unknown error nothing is told. */
+export function asJackError(error: unknown): JackError {
+  if (error instanceof JackError) return error
+  if (error instanceof HTTPException && error.status < 500) {
+    return new JackError('invalid_request', error.message || 'The request is not valid.', { cause: error })
+  }
+  return new JackError('internal', 'Something went wrong on our side. The request id helps us to find it.', {
+    hint: 'Try again; with the same Idempotency-Key nothing happens twice.',
+    cause: error,
+  })
+}
+
+export function answerProblem(c: Context<Door>, error: unknown): Response {
+  const known = asJackError(error)
+  const headers: Record<string, string> = {
+    'content-type': 'application/problem+json',
+    'cache-control': 'no-store',
+  }
+  if (known.retryAfterSeconds !== undefined) headers['retry-after'] = String(known.retryAfterSeconds)
+  if (known.status === 401) headers['www-authenticate'] = 'Bearer realm="jack"'
+  return c.body(JSON.stringify(problemOf(known, c.get('requestId'))), known.status as 400, headers)
+}

@@ -1,0 +1,100 @@
+import { fromUsd, operations } from '@jackcloud/sdk/wire'
+import type { Hono } from 'hono'
+import type { Jack } from '../jack.ts'
+import { expiryOf, type Project } from '../Project.ts'
+import * as deployments from '../store/deployments.ts'
+import { projectChanged } from '../store/notices.ts'
+import * as projects from '../store/projects.ts'
+import { createProject } from '../verbs/create-project.ts'
+import { deleteProject } from '../verbs/delete-project.ts'
+import { findProject } from '../verbs/find-project.ts'
+import { promote, rollback } from '../verbs/promote.ts'
+import { updateEnv } from '../verbs/update-env.ts'
+import type { Door } from './Door.ts'
+import { pageOf, presentDeployment, presentProject } from './present.ts'
+import { route } from './route.ts'
+
+export function projectsDoor(app: Hono<Door>, jack: Jack): void {
+  route(app, jack, operations.listProjects, async ({ payer, query }) => {
+    const { limit, cursor: before } = query
+    const found = await projects.list(jack.db, payer.accountId, { limit: limit + 1, before, only: payer.projectId })
+    const { items, next_cursor } = pageOf(found, limit, (it) => it.projectId)
+    return { projects: items.map((it) => presentProject(jack, it)), next_cursor }
+  })
+
+  route(app, jack, operations.createProject, async ({ payer, body }) => {
+    const project = await createProject(jack, payer, {
+      name: body.name,
+      budgetMicroUsd: body.budget_usd === undefined ? null : fromUsd(body.budget_usd),
+      ttlHours: body.ttl_hours ?? null,
+    })
+    return presentProject(jack, project)
+  })
+
+  route(app, jack, operations.getProject, async ({ payer, params }) =>
+    presentProject(jack, await findProject(jack, payer, params.project)),
+  )
+
+  route(app, jack, operations.updateProject, async ({ payer, params, body }) => {
+    const project = await findProject(jack, payer, params.project)
+    const changed = await projects.change(jack.db, project.projectId, {
+      ...(body.budget_usd !== undefined && {
+        budgetMicroUsd: body.budget_usd === null ? null : fromUsd(body.budget_usd),
+      }),
+      ...(body.ttl_hours !== undefined && {
+        ttlHours: body.ttl_hours,
+        expiresAt: expiryOf(body.ttl_hours, jack.now()),
+        ...(project.status === 'expired' && { status: 'active' as const, reason: null }),
+      }),
+    })
+    await projectChanged(jack.db, changed.label)
+    return presentProject(jack, changed)
+  })
+
+  route(app, jack, operations.deleteProject, async ({ payer, params }) => {
+    const project = await findProject(jack, payer, params.project)
+    await deleteProject(jack, project)
+    return { deleted: true as const, id: project.projectId }
+  })
+
+  route(app, jack, operations.listDeployments, async ({ payer, params, query }) => {
+    const project = await findProject(jack, payer, params.project)
+    const found = await deployments.list(jack.db, project.projectId, { limit: query.limit + 1, before: query.cursor })
+    const { items, next_cursor } = pageOf(found, query.limit, (it) => it.deploymentId)
+    return { deployments: items.map((it) => presentDeployment(jack, project, it)), next_cursor }
+  })
+
+  route(app, jack, operations.promote, async ({ payer, params }) => {
+    const project = await findProject(jack, payer, params.project)
+    return live(project, await promote(jack, project, params.deployment))
+  })
+
+  route(app, jack, operations.rollback, async ({ payer, params, body }) => {
+    const project = await findProject(jack, payer, params.project)
+    return live(project, await rollback(jack, project, body.deployment_id))
+  })
+
+  route(app, jack, operations.getEnv, async ({ payer, params }) =>
+    env(await findProject(jack, payer, params.project)),
+  )
+
+  route(app, jack, operations.updateEnv, async ({ payer, params, body }) => {
+    const project = await findProject(jack, payer, params.project)
+    await updateEnv(jack, project, body.env)
+    return env(project)
+  })
+
+  const live = (before: Project, after: Project) => ({
+    project_id: after.projectId,
+    url: jack.urls.project(after.label),
+    deployment_id: after.liveDeploymentId as string,
+    previous_deployment_id: before.liveDeploymentId,
+  })
+
+  const env = async ({ projectId }: Project) => ({
+    env: (await jack.env.names(jack.db, projectId)).map((it) => ({
+      name: it.name,
+      updated_at: it.updatedAt.toISOString(),
+    })),
+  })
+}

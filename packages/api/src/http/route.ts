@@ -1,0 +1,109 @@
+import { limits, type Operation } from '@jackcloud/sdk/wire'
+import type { Context, Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import type { z } from 'zod'
+import { JackError } from '../Errors.ts'
+import type { Jack } from '../jack.ts'
+import { type Payer, requireScope } from '../Payer.ts'
+import { requirePayer } from './authenticate.ts'
+import type { Door } from './Door.ts'
+import { type Answer, once } from './idempotency.ts'
+
+/** What a door's handler gets: everything parsed and checked. */
+export interface Call<T extends Operation> {
+  payer: T['scope'] extends null ? Payer | null : Payer
+  params: Record<PathParameter<T['path']>, string>
+  query: T extends { query: z.ZodType } ? z.output<T['query']> : undefined
+  body: T extends { body: z.ZodType } ? z.output<T['body']> : undefined
+  /** Aborts when the client leaves. */
+  signal: AbortSignal
+  c: Context<Door>
+}
+
+type PathParameter<P extends string> = P extends `${string}:${infer Name}/${infer Rest}`
+  ? Name | PathParameter<`/${Rest}`>
+  : P extends `${string}:${infer Name}`
+    ? Name
+    : never
+
+/**
+ * Opens the door of an operation: its method and path, its scope, its input's schema, its idempotency.
+ * The handler answers the response, or a `Response` of its own for a stream.
+ */
+export function route<const T extends Operation>(
+  app: Hono<Door>,
+  jack: Jack,
+  operation: T,
+  handle: (call: Call<T>) => Promise<z.input<T['response']> | Response>,
+): void {
+  const limit = bodyLimit({
+    maxSize: limits.requestBodyBytes,
+    onError: () => {
+      throw new JackError('body_too_large', `A request body can have ${limits.requestBodyBytes} bytes.`, {
+        hint: 'Upload large programs and static files with the CLI or the SDK.',
+      })
+    },
+  })
+  app.on(operation.method, operation.path, limit, async (c) => {
+    const payer = operation.scope === null ? c.get('payer') : requirePayer(c.get('payer'))
+    if (payer && operation.scope !== null) requireScope(payer, operation.scope)
+
+    const text = operation.body ? await c.req.text() : ''
+    const call = {
+      payer,
+      params: c.req.param(),
+      query: operation.query && parse(operation.query, c.req.query(), 'query'),
+      body: operation.body && parse(operation.body, json(text), 'body'),
+      signal: c.req.raw.signal,
+      c,
+    } as unknown as Call<T>
+
+    const work = async (): Promise<Answer | Response> => {
+      const answer = await handle(call)
+      if (answer instanceof Response) return answer
+      return { status: operation.success ?? 200, body: JSON.stringify(answer) }
+    }
+    const key = c.req.header('idempotency-key')
+    if (operation.method !== 'POST' || key === undefined || !payer) return send(c, await work())
+    const fingerprint = jack.sha256(`${operation.method} ${c.req.path}\n${text}`)
+    return send(c, await once(jack, payer, key, fingerprint, c.get('requestId'), work as () => Promise<Answer>))
+  })
+}
+
+export function send(c: Context<Door>, answer: (Answer & { replayed?: boolean }) | Response): Response {
+  if (answer instanceof Response) return answer
+  const problem = answer.status >= 400
+  return c.body(answer.body, answer.status as 200, {
+    'content-type': problem ? 'application/problem+json' : 'application/json',
+    'cache-control': 'no-store',
+    ...(answer.replayed && { 'idempotent-replayed': 'true' }),
+  })
+}
+
+/** Throws `invalid_request` with each field that is wrong. */
+export function parse<S extends z.ZodType>(schema: S, value: unknown, what: string): z.output<S> {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const errors = parsed.error.issues.slice(0, 20).map((it) => ({
+    path: it.path.join('.'),
+    message: it.message,
+  }))
+  const first = errors[0]
+  throw new JackError(
+    'invalid_request',
+    `The ${what} is not valid: ${first?.path ? `${first.path}: ` : ''}${first?.message}`,
+    { fields: { errors } },
+  )
+}
+
+function json(text: string): unknown {
+  if (text === '') return {}
+  try {
+    return JSON.parse(text, (key, value) => (key === '__proto__' ? undefined : value))
+  } catch (error) {
+    throw new JackError('invalid_request', 'The body is not JSON.', {
+      hint: 'Send JSON in UTF-8.',
+      cause: error,
+    })
+  }
+}

@@ -1,0 +1,27 @@
+import type { Logger } from 'pino'
+import type { Config } from './Config.ts'
+import type { Engine } from './engine/Engine.ts'
+import type { IdPrefix } from './Id.ts'
+import type { Recorder } from './gateway/recorder.ts'
+import type { Blobs } from './store/blobs.ts'
+import type { Db } from './store/database.ts'
+import type { EnvStore } from './store/env.ts'
+import type { Urls } from './Urls.ts'
+
+/** Everything that a verb may touch: the ports, opened by `main.ts` (or a test) and handed down. */
+export interface Jack {
+  config: Config
+  db: Db
+  engine: Engine
+  blobs: Blobs
+  env: EnvStore
+  recorder: Recorder
+  urls: Urls
+  log: Logger
+  /** Aborts when the server begins to close: long answers end. */
+  closing: AbortSignal
+  now(): Date
+  newId(prefix: IdPrefix): string
+  /** sha256 of a text or of bytes, in lower-case hex. */
+  sha256(content: string | Uint8Array): string
+}

@@ -1,0 +1,59 @@
+#!/usr/bin/env node
+import { createWriteStream } from 'node:fs'
+import { pino } from 'pino'
+import { readConfig } from './Config.ts'
+import { serveMetrics } from './http/metrics.ts'
+import { type Cloud, startCloud } from './start.ts'
+
+// The only reader of the environment. Opens what the server stands on, listens, and closes in reverse order.
+const config = readConfig(process.env)
+const log = pino({
+  level: config.logLevel,
+  redact: { paths: ['token', 'secret', '*.token', '*.secret', 'authorization', '*.authorization', 'env', '*.env'] },
+})
+
+process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'))
+
+let cloud: Cloud
+try {
+  cloud = await startCloud(config, log)
+} catch (error) {
+  log.fatal({ err: error }, 'could not start')
+  process.stderr.write(`jack: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.exit(1)
+}
+const metrics = config.metricsPort === undefined ? undefined : await serveMetrics(cloud.jack, config.metricsPort)
+announce(cloud)
+
+let closing = false
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    if (closing) return
+    closing = true
+    log.info({ signal }, 'closing')
+    metrics?.close()
+    cloud.close().then(
+      () => process.exit(0),
+      (error) => {
+        log.error({ err: error }, 'closing failed')
+        process.exit(1)
+      },
+    )
+  })
+}
+
+/** Tells the parent, on the descriptor it named, that everything answers. The token goes there and nowhere else. */
+function announce({ jack, url, token }: Cloud): void {
+  log.info({ url, sandbox: jack.engine.sandbox.level }, 'ready')
+  const fd = Number(process.env.JACK_READY_FD)
+  if (!Number.isInteger(fd) || fd < 3) return
+  const line = {
+    url,
+    domain: jack.urls.authority,
+    token,
+    data: config.dataDir,
+    sandbox: jack.engine.sandbox.level,
+    pid: process.pid,
+  }
+  createWriteStream('', { fd }).end(`${JSON.stringify(line)}\n`)
+}

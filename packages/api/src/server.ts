@@ -1,0 +1,59 @@
+import { createServer, type Server } from 'node:http'
+import { getRequestListener } from '@hono/node-server'
+import type { Hono } from 'hono'
+import type { Jack } from './jack.ts'
+import type { Gateway } from './gateway/gateway.ts'
+import { clientAddress, clientScheme } from './http/address.ts'
+import type { Door } from './http/Door.ts'
+
+/**
+ * One listener for both: the Host header says whether a request is for a live URL or for the API.
+ */
+export function createListener() {
+  const server = createServer({ headersTimeout: 15_000, requestTimeout: 600_000, keepAliveTimeout: 65_000 })
+  server.maxRequestsPerSocket = 0
+  return server
+}
+
+/** Puts the API and the gateway behind a listener. */
+export function serve(server: Server, jack: Jack, app: Hono<Door>, gateway: Gateway): void {
+  const api = getRequestListener(app.fetch as (request: Request) => Promise<Response>, {
+    overrideGlobalObjects: false,
+  })
+  const { trustedProxies } = jack.config
+  const clientOf = (req: Parameters<typeof clientAddress>[0]) => ({
+    address: clientAddress(req, trustedProxies),
+    scheme: clientScheme(req, trustedProxies),
+  })
+
+  server.on('request', (req, res) => {
+    // An absolute-form target (RFC 9112, 3.2.2) could name another host than the Host header.
+    if (!req.url?.startsWith('/')) {
+      res.writeHead(400, { connection: 'close' }).end()
+      return
+    }
+    if (jack.closing.aborted) res.setHeader('connection', 'close')
+    if (!gateway.owns(req)) {
+      void api(req, res)
+      return
+    }
+    gateway.handle(req, res, clientOf(req)).catch((error) => {
+      jack.log.error({ err: error }, 'gateway')
+      res.destroy()
+    })
+  })
+  server.on('upgrade', (req, socket, head) => {
+    if (!req.url?.startsWith('/') || !gateway.owns(req)) {
+      socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
+      return
+    }
+    gateway.upgrade(req, socket, head, clientOf(req)).catch((error) => {
+      jack.log.error({ err: error }, 'gateway')
+      socket.destroy()
+    })
+  })
+  server.on('clientError', (_error, socket) => {
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
+    else socket.destroy()
+  })
+}

@@ -1,0 +1,183 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import { createApp } from './app.ts'
+import { type Config, isLoopback } from './Config.ts'
+import { createWorkerdEngine } from './engine/workerd/index.ts'
+import { Gateway } from './gateway/gateway.ts'
+import { Recorder } from './gateway/recorder.ts'
+import { Routes } from './gateway/routes.ts'
+import { makeId } from './Id.ts'
+import type { Jack } from './jack.ts'
+import { createListener, serve } from './server.ts'
+import { Blobs } from './store/blobs.ts'
+import { openDataDirectory } from './store/dataDirectory.ts'
+import { openDatabase } from './store/database.ts'
+import { startEmbedded } from './store/embedded/startEmbedded.ts'
+import { EnvStore } from './store/env.ts'
+import { encryptionKey, readSecret, writeSecret } from './store/keyFile.ts'
+import { migrate } from './store/migrate.ts'
+import { listen } from './store/notices.ts'
+import { every } from './store/periodic.ts'
+import { makeUrls } from './Urls.ts'
+import { ensureLocalAccount } from './verbs/ensure-local-account.ts'
+import { sweep } from './verbs/sweep.ts'
+
+/** A server that answers. */
+export interface Cloud {
+  jack: Jack
+  url: string
+  /** Token of the development account; null unless the mode is local. */
+  token: string | null
+  /** Drains requests for at most `graceMs`, then closes everything in the reverse order of opening. */
+  close(graceMs?: number): Promise<void>
+}
+
+/** Opens every port, then listens. Whatever was opened is closed again when a later step fails. */
+export async function startCloud(config: Config, log: Logger): Promise<Cloud> {
+  const opened: (() => unknown)[] = []
+  const closeAll = async () => {
+    for (const close of opened.splice(0).reverse()) await close()
+  }
+  try {
+    return await open(config, log, opened, closeAll)
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+async function open(
+  config: Config,
+  log: Logger,
+  opened: (() => unknown)[],
+  closeAll: () => Promise<void>,
+): Promise<Cloud> {
+  const closing = new AbortController()
+  const data = openDataDirectory(config.dataDir)
+  opened.push(() => data.release())
+
+  const server = createListener()
+  server.listen(config.port, config.host)
+  await once(server, 'listening')
+  opened.push(() => server.close())
+  const { port } = server.address() as AddressInfo
+
+  let connection: Parameters<typeof listen>[0] | undefined = config.databaseUrl
+  if (connection === undefined) {
+    const embedded = await startEmbedded({
+      dataDir: config.dataDir,
+      logger: { info: (text) => log.info(text), warn: (text) => log.warn(text) },
+    })
+    connection = embedded.connection
+    opened.push(() => embedded.stop())
+  }
+  const db = openDatabase({ connection, onError: (err) => log.warn({ err }, 'database connection') })
+  opened.push(() => db.destroy())
+  const migrated = await migrate(db)
+  if (migrated.length > 0) log.info({ migrations: migrated }, 'schema brought up to date')
+
+  const recorder = new Recorder(db, (err) => log.warn({ err }, 'recorder'))
+  recorder.start()
+  opened.push(() => recorder.stop())
+  const blobs = new Blobs(join(config.dataDir, 'blobs'))
+  await blobs.prepare()
+  const routes = new Routes(db)
+  const notices = listen(connection, (label) => routes.forget(label))
+  opened.push(() => notices.stop())
+  await notices.ready
+
+  let gateway: Gateway | undefined
+  const engine = createWorkerdEngine({
+    dataDir: join(config.dataDir, 'engine'),
+    pool: config.pool,
+    idleMs: config.idleMs,
+    ...(config.sandbox && { sandbox: { force: config.sandbox } }),
+    logger: log,
+    assets: (deploymentId, req, res) => void gateway?.serveBinding(deploymentId, req, res),
+    events: {
+      log: (line) => recorder.line(line),
+      cpu: (usage) => recorder.cpu(usage.projectId, usage.cpuMs),
+      killed: (event) => {
+        log.warn(event, 'app killed')
+        recorder.line({
+          projectId: event.projectId,
+          deploymentId: event.deploymentId,
+          at: new Date(),
+          level: 'error',
+          message: `[killed: ${event.reason}] ${event.detail}`,
+        })
+      },
+    },
+  })
+  await engine.start()
+  opened.push(() => engine.close(10_000))
+  requireWalls(config, engine.sandbox.level)
+
+  const authority = authorityOf(config, port)
+  const scheme = config.publicUrl ? new URL(config.publicUrl).protocol : 'http:'
+  const jack: Jack = {
+    config,
+    db,
+    engine,
+    blobs,
+    recorder,
+    log,
+    env: new EnvStore(await encryptionKey(config.encryptionKey, join(config.dataDir, 'encryption.key'))),
+    urls: makeUrls(config.publicUrl ?? `http://${hostForUrl(config.host)}:${port}`, scheme, authority),
+    closing: closing.signal,
+    now: () => new Date(),
+    newId: (prefix) => makeId(prefix, Date.now(), randomBytes(14)),
+    sha256: (content) => createHash('sha256').update(content).digest('hex'),
+  }
+  const token = config.local ? await localToken(jack) : null
+  const sweeping = every(db, 'sweep', 10_000, () => sweep(jack), {
+    onError: (err) => log.error({ err }, 'sweep'),
+  })
+  opened.push(() => sweeping.stop())
+
+  gateway = new Gateway(jack, routes)
+  serve(server, jack, createApp(jack), gateway)
+  return {
+    jack,
+    url: jack.urls.api,
+    token,
+    async close(graceMs = 10_000) {
+      closing.abort()
+      const drained = new Promise<void>((resolve) => server.close(() => resolve()))
+      server.closeIdleConnections()
+      const timer = setTimeout(() => server.closeAllConnections(), graceMs)
+      await drained
+      clearTimeout(timer)
+      await closeAll()
+    },
+  }
+}
+
+/** Whoever lets others in must have the full sandbox, or say that he can do without. */
+function requireWalls(config: Config, level: string): void {
+  if (isLoopback(config.host) || level === 'full' || config.allowWeakSandbox) return
+  throw new Error(
+    `The sandbox is only "${level}" and ${config.host} can be reached from outside. Install bubblewrap, ` +
+      'listen on 127.0.0.1, or set JACK_UNSAFE_ALLOW_WEAK_SANDBOX=1 if every program that will run is trusted.',
+  )
+}
+
+async function localToken(jack: Jack): Promise<string> {
+  const path = join(jack.config.dataDir, 'token')
+  const known = await readSecret(path)
+  const token = await ensureLocalAccount(jack, known)
+  if (token !== known) await writeSecret(path, token)
+  return token
+}
+
+function authorityOf(config: Config, port: number): string {
+  if (!config.publicUrl) return `${config.domain}:${port}`
+  const publicPort = new URL(config.publicUrl).port
+  return publicPort ? `${config.domain}:${publicPort}` : config.domain
+}
+
+const hostForUrl = (host: string): string =>
+  host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host

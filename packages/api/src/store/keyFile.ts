@@ -1,0 +1,31 @@
+import { randomBytes } from 'node:crypto'
+import { readFile, rename, writeFile } from 'node:fs/promises'
+
+/** A secret kept in a file that only its owner can read; undefined when there is none. */
+export const readSecret = (path: string): Promise<string | undefined> =>
+  readFile(path, 'utf8').then(
+    (text) => text.trim(),
+    (error) => {
+      if (error.code === 'ENOENT') return undefined
+      throw error
+    },
+  )
+
+/** Writes whole or not at all. */
+export async function writeSecret(path: string, secret: string): Promise<void> {
+  await writeFile(`${path}.new`, `${secret}\n`, { mode: 0o600, flush: true })
+  await rename(`${path}.new`, path)
+}
+
+/** The 32 bytes that seal environment values: given in base64, or made once and kept in a file. */
+export async function encryptionKey(given: string | undefined, path: string): Promise<Buffer> {
+  const text = given ?? (await readSecret(path))
+  if (text !== undefined) {
+    const key = Buffer.from(text, 'base64')
+    if (key.length !== 32) throw new Error('The encryption key must be 32 bytes in base64: openssl rand -base64 32')
+    return key
+  }
+  const key = randomBytes(32)
+  await writeSecret(path, key.toString('base64'))
+  return key
+}

@@ -1,0 +1,38 @@
+import type { Bundle } from '@jackcloud/bundler'
+import { type DeployRequest, type DeployResponse, limits, Manifest, manifestOf } from '@jackcloud/sdk/wire'
+import type { Jack } from '../jack.ts'
+import type { Payer } from '../Payer.ts'
+import { bundleDeploy } from './bundle-deploy.ts'
+import { deploy } from './deploy.ts'
+
+/** Bundles source files here, then deploys them as an uploaded bundle would be. */
+export async function deploySources(
+  jack: Jack,
+  payer: Payer,
+  request: DeployRequest,
+): Promise<DeployResponse> {
+  const program = await bundleDeploy(jack, request)
+  const modules = program.bundle?.modules ?? []
+  const digests = modules.map(({ bytes }) => ({ sha256: jack.sha256(bytes), sizeBytes: bytes.length }))
+  const sourceMap = program.bundle && sourceMapOf(program.bundle)
+  const map = sourceMap && jack.sha256(sourceMap)
+
+  for (const [i, { bytes }] of modules.entries()) {
+    await jack.blobs.put((digests[i] as { sha256: string }).sha256, bytes, limits.bundleBytes)
+  }
+  if (sourceMap && map) await jack.blobs.put(map, sourceMap, 4 * limits.bundleBytes)
+  for (const file of program.assets?.files ?? []) {
+    await jack.blobs.put(file.sha256, await file.bytes(), limits.assetBytes)
+  }
+
+  const { files: _, entry: __, name, ...settings } = request
+  const manifest = Manifest.parse({ ...manifestOf(program, digests, map), ...settings })
+  return deploy(jack, payer, {
+    project: name ?? program.name ?? `app-${jack.newId('dep').slice(-8)}`,
+    manifest,
+    warnings: program.warnings.map((it) => it.text),
+  })
+}
+
+const sourceMapOf = (bundle: Bundle): Buffer | undefined =>
+  bundle.sourceMap ? Buffer.from(bundle.sourceMap) : undefined

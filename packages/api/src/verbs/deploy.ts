@@ -1,0 +1,209 @@
+import { type DeployResponse, defaultCompatibilityDate, fromUsd, limits, type Manifest, prices, toUsd } from '@jackcloud/sdk/wire'
+import { blobsOf, canonicalVersion, sizeOf, type Version, versionOf } from '../Deployment.ts'
+import { JackError } from '../Errors.ts'
+import { projectLabel } from '../Host.ts'
+import type { Jack } from '../jack.ts'
+import { type Payer, requireProject, spendingToken } from '../Payer.ts'
+import { expiryOf, type Project, requireDeployable } from '../Project.ts'
+import type { Db } from '../store/database.ts'
+import * as deployments from '../store/deployments.ts'
+import { capture, release, reserve } from '../store/ledger.ts'
+import { projectChanged } from '../store/notices.ts'
+import * as projects from '../store/projects.ts'
+import { loadApp } from './load-app.ts'
+import { verify } from './verify.ts'
+
+export interface Deploy {
+  /** Name or id; a name that is new makes a project. */
+  project: string
+  /** Its blobs are stored already. */
+  manifest: Manifest
+  warnings: string[]
+}
+
+/**
+ * Makes a version and puts traffic on it: start it once, verify it, and only then, in one transaction, keep it,
+ * make it live and charge for it. Until that transaction nothing of it can be seen, and whatever fails costs nothing.
+ *
+ * Throws `name_taken`, `project_suspended`, `insufficient_balance`, `budget_exceeded`, `invalid_request`, and
+ * `deploy_failed` with the app's own output when it does not start or does not pass its verification.
+ */
+export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<DeployResponse> {
+  const { manifest } = it
+  const version = versionOf(manifest, defaultCompatibilityDate)
+  const digest = jack.sha256(canonicalVersion(version))
+  await requireComplete(jack, version)
+
+  const existing = await projects.find(jack.db, payer.accountId, it.project)
+  requireProject(payer, existing?.projectId ?? null)
+  if (existing) requireUpdatable(existing, manifest)
+  if (existing && (await isLive(jack, existing, digest, manifest))) {
+    return present(jack, existing, existing.liveDeploymentId as string, version, {
+      digest,
+      created: false,
+      deduplicated: true,
+      warnings: it.warnings,
+      chargedMicroUsd: 0n,
+    })
+  }
+
+  const project = existing ?? newProject(jack, payer, it.project)
+  const deploymentId = jack.newId('dep')
+  const env = await mergedEnv(jack, existing, manifest)
+  const envRevision = manifest.env ? jack.newId('env') : project.envRevision
+
+  await reserve(jack.db, {
+    id: deploymentId,
+    accountId: payer.accountId,
+    amountMicroUsd: prices.deploy,
+    kind: 'deploy',
+    ref: deploymentId,
+    projectId: project.projectId,
+    token: spendingToken(payer),
+  })
+  try {
+    const app = await loadApp(jack, { ...project, envRevision }, { deploymentId, version }, env)
+    if (version.main !== null) await jack.engine.put(app)
+    await verify(jack, app, version, manifest.verify ?? [])
+    await jack.blobs.sync(blobsOf(version).map((blob) => blob.sha256))
+
+    const live = await jack.db.transaction().execute(async (db) => {
+      await keep(db)
+      const live = await makeLive(db)
+      await capture(db, { id: deploymentId })
+      return live
+    })
+    return present(jack, live, deploymentId, version, {
+      digest,
+      created: !existing,
+      deduplicated: false,
+      warnings: it.warnings,
+      chargedMicroUsd: prices.deploy,
+    })
+  } catch (error) {
+    await jack.engine.remove(deploymentId)
+    await release(jack.db, deploymentId)
+    throw error
+  }
+
+  async function keep(db: Db): Promise<void> {
+    if (!existing) await projects.add(db, project)
+    else if (!(await projects.lock(db, project.projectId))) {
+      throw new JackError('not_found', 'The project was deleted while it was deployed to.')
+    }
+    if (manifest.env) await jack.env.merge(db, project.projectId, manifest.env, limits.envNames)
+    await deployments.add(db, { deploymentId, projectId: project.projectId, version, digest, sizeBytes: sizeOf(version) })
+  }
+
+  async function makeLive(db: Db): Promise<Project> {
+    await deployments.notePromotion(db, project.projectId, deploymentId)
+    const ttlHours = manifest.ttl_hours ?? project.ttlHours
+    const live = await projects.change(db, project.projectId, {
+      status: 'active',
+      reason: null,
+      liveDeploymentId: deploymentId,
+      envRevision,
+      ttlHours,
+      expiresAt: expiryOf(ttlHours, jack.now()),
+      ...(manifest.budget_usd !== undefined && { budgetMicroUsd: fromUsd(manifest.budget_usd) }),
+    })
+    await projectChanged(db, live.label)
+    return live
+  }
+}
+
+/** Throws when a manifest names an entry or a file that is not there. */
+async function requireComplete(jack: Jack, version: Version): Promise<void> {
+  if (version.main === null && !version.assets?.files.length) {
+    throw new JackError('missing_files', 'There is neither code nor a static file to deploy.')
+  }
+  if (version.main !== null && version.modules[0]?.name !== version.main) {
+    throw new JackError('invalid_request', 'The entry must be the first of the modules.')
+  }
+  if (version.modules.reduce((sum, it) => sum + it.sizeBytes, 0) > limits.bundleBytes) {
+    throw new JackError('code_too_large', `The bundle is larger than ${limits.bundleBytes} bytes.`)
+  }
+  const assetBytes = (version.assets?.files ?? []).reduce((sum, it) => sum + it.size_bytes, 0)
+  if (assetBytes > limits.assetBytes) {
+    throw new JackError('code_too_large', `The static files are larger than ${limits.assetBytes} bytes together.`)
+  }
+  for (const { sha256 } of blobsOf(version)) {
+    if (await jack.blobs.has(sha256)) continue
+    throw new JackError('invalid_request', `The file with the sha256 ${sha256} was not uploaded.`)
+  }
+}
+
+function requireUpdatable(existing: Project, manifest: Manifest): void {
+  requireDeployable(existing)
+  if (manifest.if_exists === 'refuse') {
+    throw new JackError('name_taken', `There is a project named "${existing.name}" already.`, {
+      hint: 'Name it explicitly to deploy to it, or choose another name.',
+      next: [{ command: `jack deploy --name ${existing.name}`, when: 'you mean that project' }],
+    })
+  }
+}
+
+/** Whether this very version is live with these very settings, so that there is nothing to do. */
+async function isLive(jack: Jack, project: Project, digest: string, manifest: Manifest): Promise<boolean> {
+  if (project.status !== 'active' || !project.liveDeploymentId) return false
+  const live = await deployments.find(jack.db, project.liveDeploymentId)
+  if (live?.digest !== digest) return false
+  if (manifest.ttl_hours !== undefined && manifest.ttl_hours !== project.ttlHours) return false
+  if (manifest.budget_usd !== undefined && fromUsd(manifest.budget_usd) !== project.budgetMicroUsd) return false
+  if (!manifest.env) return true
+  const env = await jack.env.read(jack.db, project.projectId)
+  return Object.entries(manifest.env).every(([name, value]) => (env[name] ?? null) === value)
+}
+
+function newProject(jack: Jack, payer: Payer, name: string): Project {
+  if (name.startsWith('prj_')) throw new JackError('not_found', `There is no project ${name}.`)
+  const now = jack.now()
+  return {
+    projectId: jack.newId('prj'),
+    accountId: payer.accountId,
+    name,
+    label: projectLabel(payer.slug, name),
+    status: 'active',
+    reason: null,
+    liveDeploymentId: null,
+    envRevision: '0',
+    budgetMicroUsd: null,
+    ttlHours: null,
+    expiresAt: null,
+    createdAt: now,
+    updatedAt: now,
+  }
+}
+
+async function mergedEnv(jack: Jack, existing: Project | undefined, manifest: Manifest): Promise<Record<string, string>> {
+  const env = existing ? await jack.env.read(jack.db, existing.projectId) : {}
+  for (const [name, value] of Object.entries(manifest.env ?? {})) {
+    if (value === null) delete env[name]
+    else env[name] = value
+  }
+  return env
+}
+
+function present(
+  jack: Jack,
+  project: Project,
+  deploymentId: string,
+  version: Version,
+  it: { digest: string; created: boolean; deduplicated: boolean; warnings: string[]; chargedMicroUsd: bigint },
+): DeployResponse {
+  return {
+    url: jack.urls.project(project.label),
+    deployment_url: jack.urls.deployment(deploymentId),
+    deployment_id: deploymentId,
+    project_id: project.projectId,
+    name: project.name,
+    expires_at: project.expiresAt?.toISOString() ?? null,
+    ttl_hours: project.ttlHours,
+    digest: it.digest,
+    deduplicated: it.deduplicated,
+    created: it.created,
+    size_bytes: sizeOf(version),
+    warnings: it.warnings,
+    charged_usd: toUsd(it.chargedMicroUsd),
+  }
+}

@@ -1,0 +1,103 @@
+import { errorCodes, type ExecuteRequest, type ExecuteResponse, limits, prices, toUsd } from '@jackcloud/sdk/wire'
+import type { ExecutionLimits, Outcome } from '../engine/Engine.ts'
+import { JackError } from '../Errors.ts'
+import type { Jack } from '../jack.ts'
+import { type Payer, spendingToken } from '../Payer.ts'
+import { capture, release, reserve } from '../store/ledger.ts'
+import { bundleExecution } from './bundle-execution.ts'
+
+/**
+ * Runs a program once. It is charged as soon as it has started, also when it throws or hits a limit; a program that
+ * can't be bundled, or for which there is no room, costs nothing.
+ *
+ * Throws `execution_failed` or the limit's code with the execution's own fields, so that logs are never lost.
+ */
+export async function execute(
+  jack: Jack,
+  payer: Payer,
+  request: ExecuteRequest,
+  signal: AbortSignal,
+): Promise<ExecuteResponse> {
+  const bundle = await bundleExecution(jack, request)
+  const executionId = jack.newId('exe')
+  const allowed = { ...jack.config.execution }
+  if (request.timeout_ms) allowed.wallMs = Math.min(allowed.wallMs, request.timeout_ms)
+
+  await reserve(jack.db, {
+    id: executionId,
+    accountId: payer.accountId,
+    amountMicroUsd: prices.execution,
+    kind: 'execution',
+    ref: executionId,
+    token: spendingToken(payer),
+  })
+  let outcome: Outcome
+  try {
+    outcome = await jack.engine.execute({
+      accountId: payer.accountId,
+      main: bundle.main,
+      modules: bundle.modules,
+      usesNode: bundle.usesNode,
+      input: request.input ?? null,
+      limits: allowed,
+      signal,
+    })
+  } catch (error) {
+    await release(jack.db, executionId)
+    throw error
+  }
+  await capture(jack.db, { id: executionId })
+  return answer(executionId, outcome, allowed)
+}
+
+const limitCodes = {
+  cpu: 'cpu_limit_exceeded',
+  wall: 'wall_limit_exceeded',
+  memory: 'memory_limit_exceeded',
+  output: 'output_too_large',
+} as const
+
+function answer(executionId: string, outcome: Outcome, allowed: ExecutionLimits): ExecuteResponse {
+  const fields = {
+    execution_id: executionId,
+    logs: outcome.logs,
+    duration_ms: round(outcome.durationMs),
+    cpu_ms: round(outcome.cpuMs),
+    limits: {
+      cpu_ms_limit: allowed.cpuMs,
+      wall_ms_limit: allowed.wallMs,
+      memory_mb_limit: allowed.memoryMb,
+      code_bytes_limit: limits.sourceBytes,
+    },
+    charged_usd: toUsd(prices.execution),
+  }
+  if (outcome.status === 'returned') return { ...fields, result: JSON.parse(outcome.result) }
+  if (outcome.status === 'threw') {
+    throw new JackError('execution_failed', outcome.message, {
+      hint: 'The program itself failed; its stack and logs are in this answer.',
+      fields: { ...fields, stack: outcome.stack ?? null },
+    })
+  }
+  const code = limitCodes[outcome.limit]
+  throw new JackError(code, `${errorCodes[code].title}: ${limitText(outcome.limit, allowed)}.`, {
+    hint: limitHints[outcome.limit],
+    fields,
+  })
+}
+
+const limitText = (limit: 'cpu' | 'wall' | 'memory' | 'output', allowed: ExecutionLimits): string =>
+  ({
+    cpu: `${allowed.cpuMs} ms of CPU time are allowed`,
+    wall: `${allowed.wallMs} ms are allowed`,
+    memory: `${allowed.memoryMb} MB are allowed`,
+    output: `${allowed.outputBytes} bytes are allowed`,
+  })[limit]
+
+const limitHints = {
+  cpu: 'Do less in one execution, or deploy the program: a hosted app has more CPU time for each request.',
+  wall: 'Wait for less, or deploy the program: a hosted app may take longer.',
+  memory: 'Hold less in memory at once.',
+  output: 'Return a summary, or split the work over several executions.',
+}
+
+const round = (ms: number): number => Math.round(ms * 1_000) / 1_000

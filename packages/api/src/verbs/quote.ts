@@ -1,0 +1,82 @@
+import {
+  DeployRequest,
+  defaultCompatibilityDate,
+  ExecuteRequest,
+  Manifest,
+  manifestOf,
+  prices,
+  type Quote,
+  toUsd,
+} from '@jackcloud/sdk/wire'
+import type { z } from 'zod'
+import { canonicalVersion, sizeOf, versionOf } from '../Deployment.ts'
+import type { Jack } from '../jack.ts'
+import type { Payer } from '../Payer.ts'
+import * as deployments from '../store/deployments.ts'
+import { balanceOf } from '../store/ledger.ts'
+import * as projects from '../store/projects.ts'
+import * as usage from '../store/usage.ts'
+import { costNanoUsd } from '../Usage.ts'
+import { bundleDeploy } from './bundle-deploy.ts'
+import { bundleExecution } from './bundle-execution.ts'
+
+/** What an execution or a deploy would cost. Keeps nothing and charges nothing. */
+export async function quote(
+  jack: Jack,
+  payer: Payer | null,
+  request: ExecuteRequest | DeployRequest,
+): Promise<z.input<typeof Quote>> {
+  const it = isExecution(request)
+    ? await quoteExecution(jack, request)
+    : await quoteDeploy(jack, payer, request)
+  const balance = payer && (await balanceOf(jack.db, payer.accountId)).availableMicroUsd
+  return {
+    ...it,
+    balance_usd: balance === null ? null : toUsd(balance),
+    runway_hours: payer && balance !== null ? await runway(jack, payer, balance) : null,
+  }
+}
+
+const isExecution = (request: object): request is ExecuteRequest =>
+  'code' in request || 'input' in request || 'timeout_ms' in request
+
+async function quoteExecution(jack: Jack, request: ExecuteRequest) {
+  const bundle = await bundleExecution(jack, request)
+  return {
+    operation: 'execute' as const,
+    price_usd: toUsd(prices.execution),
+    digest: bundle.digest,
+    size_bytes: bundle.sizeBytes,
+    deduplicated: false,
+    warnings: bundle.warnings.map((warning) => warning.text),
+  }
+}
+
+async function quoteDeploy(jack: Jack, payer: Payer | null, request: DeployRequest) {
+  const program = await bundleDeploy(jack, request)
+  const digests = (program.bundle?.modules ?? []).map(({ bytes }) => ({
+    sha256: jack.sha256(bytes),
+    sizeBytes: bytes.length,
+  }))
+  const version = versionOf(Manifest.parse(manifestOf(program, digests)), defaultCompatibilityDate)
+  const digest = jack.sha256(canonicalVersion(version))
+  const name = request.name ?? program.name
+  const project = payer && name ? await projects.find(jack.db, payer.accountId, name) : undefined
+  const live = project?.liveDeploymentId && (await deployments.find(jack.db, project.liveDeploymentId))
+  const deduplicated = Boolean(live && live.digest === digest && project.status === 'active')
+  return {
+    operation: 'deploy' as const,
+    price_usd: toUsd(deduplicated ? 0n : prices.deploy),
+    digest,
+    size_bytes: sizeOf(version),
+    deduplicated,
+    warnings: program.warnings.map((warning) => warning.text),
+  }
+}
+
+/** Hours that the balance lasts at the rate of the last 24 hours. */
+async function runway(jack: Jack, payer: Payer, balanceMicroUsd: bigint): Promise<number | null> {
+  const since = new Date(jack.now().getTime() - 86_400_000)
+  const dayNanoUsd = costNanoUsd(await usage.ofAccount(jack.db, payer.accountId, since))
+  return dayNanoUsd === 0n ? null : Number((balanceMicroUsd * 1_000n * 24n) / dayNanoUsd)
+}

@@ -1,0 +1,34 @@
+import { limits } from '@jackcloud/sdk/wire'
+import { JackError } from '../Errors.ts'
+import type { Jack } from '../jack.ts'
+import type { Project } from '../Project.ts'
+import { projectChanged } from '../store/notices.ts'
+import * as projects from '../store/projects.ts'
+
+/** Merges into the project's environment. Its versions start anew under it with their next request, losing none. */
+export async function updateEnv(
+  jack: Jack,
+  project: Project,
+  changes: Record<string, string | null>,
+): Promise<void> {
+  requireValues(changes)
+  await jack.db.transaction().execute(async (db) => {
+    await projects.lock(db, project.projectId)
+    await jack.env.merge(db, project.projectId, changes, limits.envNames)
+    await projects.change(db, project.projectId, { envRevision: jack.newId('env') })
+    await projectChanged(db, project.label)
+  })
+}
+
+/** Throws `invalid_request` when a value is too long or can't be one. */
+export function requireValues(changes: Record<string, string | null>): void {
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === null) continue
+    if (Buffer.byteLength(value) > limits.envValueBytes) {
+      throw new JackError('invalid_request', `The value of ${name} is longer than ${limits.envValueBytes} bytes.`)
+    }
+    if (value.includes('\0')) {
+      throw new JackError('invalid_request', `The value of ${name} has a NUL character.`)
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import type { Manifest } from '@jackcloud/sdk/wire'
+import { findAsset, indexAssets, workerFirst } from '../Assets.ts'
+import type { Version } from '../Deployment.ts'
+import type { App } from '../engine/Engine.ts'
+import { JackError } from '../Errors.ts'
+import type { Jack } from '../jack.ts'
+
+/** How long a version may take to answer one verification. */
+const patienceMs = 10_000
+
+/**
+ * Asks a version that no traffic reaches yet. Throws `deploy_failed` with what it answered when that is not what was
+ * asked for. Each request is sent to the app as it will be later, and counts for nothing.
+ */
+export async function verify(
+  jack: Jack,
+  app: App,
+  version: Version,
+  requests: NonNullable<Manifest['verify']>,
+): Promise<void> {
+  for (const { path, status } of requests) {
+    const answer = assetStatus(version, path) ?? (await ask(jack, app, path))
+    if (answer.status === status) continue
+    throw new JackError('deploy_failed', `The new version answered ${answer.status} to ${path} instead of ${status}.`, {
+      hint: 'Traffic stays on the version that was live before. Nothing was charged.',
+      fields: { verify: { path, expected: status, status: answer.status, body: answer.body } },
+    })
+  }
+}
+
+interface Answer {
+  status: number
+  /** How the body begins. */
+  body?: string
+}
+
+function assetStatus({ assets, main }: Version, path: string): Answer | undefined {
+  if (!assets) return undefined
+  const index = indexAssets(assets)
+  const pathname = path.split('?', 1)[0] as string
+  if (main !== null && workerFirst(index, pathname)) return undefined
+  const found = findAsset(index, pathname)
+  if (found.kind === 'file') return { status: found.status }
+  if (found.kind === 'redirect') return { status: 307 }
+  return main === null ? { status: 404 } : undefined
+}
+
+async function ask(jack: Jack, app: App, path: string): Promise<Answer> {
+  const lease = await jack.engine.open(app, async () => app)
+  try {
+    const { statusCode, body } = await lease.dispatcher.request({
+      origin: lease.origin,
+      path,
+      method: 'GET',
+      headers: {
+        ...lease.headers,
+        host: jack.urls.deployment(app.deploymentId).replace(/^https?:\/\//, ''),
+        'user-agent': 'jack-verify',
+      },
+      signal: AbortSignal.timeout(patienceMs),
+    })
+    return { status: statusCode, body: (await body.text()).slice(0, 2_000) }
+  } catch (error) {
+    throw new JackError('deploy_failed', `The new version gave no answer to ${path}.`, {
+      hint: 'Traffic stays on the version that was live before. Nothing was charged.',
+      cause: error,
+    })
+  } finally {
+    lease.release()
+  }
+}
