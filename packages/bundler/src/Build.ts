@@ -42,12 +42,13 @@ export function resolveRuntime(
   build: Build,
   path: string,
   kind: ImportKind,
+  isOwn = true,
 ): OnResolveResult | undefined {
   const found = builtin(path)
   if (!found) return undefined
   if (found.kind === 'absent')
     return refuse(`${found.path} does not exist in the runtime.`, found.hint)
-  if (found.stub && kind === 'import-statement') {
+  if (found.stub && isOwn && kind === 'import-statement') {
     const text = `${found.path} can be imported, but its functions throw when they are called.`
     if (!build.warnings.some((warning) => warning.text === text)) build.warnings.push({ text })
   }
@@ -81,8 +82,8 @@ export function refuse(text: string, hint: string): { errors: PartialMessage[] }
 export const runtimePlugin: Plugin = {
   name: 'runtime',
   setup(build) {
-    build.onResolve({ filter: /./, namespace: runtime }, ({ path }) => ({ path, external: true }))
-    build.onLoad({ filter: /./, namespace: runtime }, ({ path }) => {
+    build.onResolve({ filter: /^/, namespace: runtime }, ({ path }) => ({ path, external: true }))
+    build.onLoad({ filter: /^/, namespace: runtime }, ({ path }) => {
       // Node's modules have a default export with everything on it; others may have none.
       const imported = /^(?:cloudflare|workerd):/.test(path) ? '* as it' : 'it'
       return {
@@ -90,7 +91,7 @@ export const runtimePlugin: Plugin = {
         loader: 'js',
       }
     })
-    build.onLoad({ filter: /./, namespace: 'empty' }, () => ({ contents: '', loader: 'js' }))
+    build.onLoad({ filter: /^/, namespace: 'empty' }, () => ({ contents: '', loader: 'js' }))
   },
 }
 

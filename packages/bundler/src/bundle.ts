@@ -18,7 +18,7 @@ import { npmPlugin } from './npmPlugin.ts'
 import { type Contents, conditions, type Manifest } from './packageExports.ts'
 import { type Declared, Packages, type UsedPackage } from './packages.ts'
 import { folderSource, type Source, setSource } from './Source.ts'
-import { setPlugin } from './setPlugin.ts'
+import { setEntry, setPlugin } from './setPlugin.ts'
 import { translateSimple } from './simple.ts'
 import { readTsconfig } from './tsconfig.ts'
 
@@ -183,7 +183,7 @@ export async function bundleEntry(
       ? setPlugin(build, { entry, map, tsconfig, contents: contentsOf(map, manifest) })
       : folderPlugin(build, { root: folder ?? '', declared })
   const result = await runEsbuild(common, {
-    entry: folder === undefined ? entry : join(folder, entry),
+    entry: folder === undefined ? setEntry : join(folder, entry),
     folder,
     tsconfig:
       folder !== undefined && tsconfigPath !== undefined ? join(folder, tsconfigPath) : undefined,
@@ -191,6 +191,7 @@ export async function bundleEntry(
     build,
     signal: options.signal,
   })
+  if (looksLikeScript(result, entry)) await refuseTopLevelReturn(source, entry, common)
   return finish({ ...collect(result, build), packages: await packages.used(), warnings, limits })
 }
 
@@ -237,19 +238,50 @@ async function runEsbuild(
     build.warnings.push(...diagnose(own, folder))
     return result
   } catch (error) {
-    if (build.refused) throw build.refused
-    const { errors } = error as Partial<esbuild.BuildFailure>
-    if (!Array.isArray(errors)) throw error
-    const diagnostics = diagnose(errors, folder)
-    const [first] = diagnostics
-    const place = first?.file === undefined ? '' : `${first.file}:${first.line}:${first.column}: `
-    const more = diagnostics.length > 1 ? ` (and ${diagnostics.length - 1} more)` : ''
-    throw new BundleError(
-      'bundle_failed',
-      `${place}${first?.text ?? 'The program does not compile.'}${more}`,
-      first?.hint,
-      diagnostics,
-    )
+    throw build.refused ?? asBundleError(error, folder)
+  }
+}
+
+/** What esbuild rejects with, as an error of ours; anything else as it is. */
+function asBundleError(error: unknown, folder: string | undefined): unknown {
+  const { errors } = error as Partial<esbuild.BuildFailure>
+  if (!Array.isArray(errors)) return error
+  const diagnostics = diagnose(errors, folder)
+  const [first] = diagnostics
+  const place = first?.file === undefined ? '' : `${first.file}:${first.line}:${first.column}: `
+  const more = diagnostics.length > 1 ? ` (and ${diagnostics.length - 1} more)` : ''
+  return new BundleError(
+    'bundle_failed',
+    `${place}${first?.text ?? 'The program does not compile.'}${more}`,
+    first?.hint,
+    diagnostics,
+  )
+}
+
+/** esbuild takes a file without import and export for CommonJS, where a return may stand anywhere. */
+function looksLikeScript({ metafile }: EsbuildResult, entry: string): boolean {
+  const input = metafile.inputs[`files:${entry}`] ?? metafile.inputs[entry]
+  return input?.format !== 'esm'
+}
+
+async function refuseTopLevelReturn(
+  source: Source,
+  entry: string,
+  common: CommonOptions,
+): Promise<void> {
+  const text = (await source.text(entry)) ?? ''
+  if (!/\breturn\b/.test(text) || /\bexports\b|\brequire\b/.test(text)) return
+  const loader = /\.([cm]?[jt]sx?)$/.exec(entry)?.[1]?.replace(/^[cm]/, '') as
+    | esbuild.Loader
+    | undefined
+  try {
+    await esbuild.transform(`${text}\nexport {}`, {
+      ...common,
+      sourcefile: entry,
+      ...(loader ? { loader } : {}),
+    })
+  } catch (error) {
+    throw asBundleError(error, source.root)
   }
 }
 

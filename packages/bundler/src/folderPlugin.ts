@@ -92,7 +92,7 @@ export function folderPlugin(
           if (found) return found
         }
         const wanted = alias ?? path
-        const own = resolveRuntime(build, wanted, args.kind)
+        const own = resolveRuntime(build, wanted, args.kind, isOwn)
         // A package may ship its own replacement for a module of Node.js in its `browser` field.
         if (own)
           return isOwn || wanted.includes(':')

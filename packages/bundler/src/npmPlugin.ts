@@ -22,10 +22,10 @@ export function npmPlugin(build: Build): Plugin {
   return {
     name: npm,
     setup({ onResolve, onLoad }) {
-      onResolve({ filter: /./, namespace: npm }, (args) =>
+      onResolve({ filter: /^/, namespace: npm }, (args) =>
         resolveFromPackage(build, args, args.importer),
       )
-      onLoad({ filter: /./, namespace: npm }, async ({ path, with: attributes }) => {
+      onLoad({ filter: /^/, namespace: npm }, async ({ path, with: attributes }) => {
         const { id, file } = splitId(path)
         const opened = await build.packages.get(id)
         if (!opened) return refuse(`${path} is not part of the program.`, 'Please report this.')
@@ -99,7 +99,7 @@ async function resolveFromPackage(
   }
   const replaced = resolveBareInside(opened.contents, path)
   if (replaced) return answer(build, opened, replaced, args)
-  const own = resolveRuntime(build, path, kind)
+  const own = resolveRuntime(build, path, kind, false)
   if (own) return own
   if (/^[a-z][a-z0-9+.-]*:/i.test(path) || path.startsWith('/') || path.includes('\\')) {
     if (way === 'require') return { path, external: true }
@@ -124,7 +124,7 @@ async function answer(
   if ('empty' in found) return { path: `${opened.id}/${args.path}`, namespace: 'empty' }
   if ('bare' in found) {
     return (
-      resolveRuntime(build, found.bare, args.kind) ??
+      resolveRuntime(build, found.bare, args.kind, false) ??
       resolvePackage(build, { ...args, path: found.bare }, opened.id)
     )
   }

@@ -1,11 +1,8 @@
-import { readFileSync } from 'node:fs'
-import { readFile, realpath } from 'node:fs/promises'
-import { join, sep } from 'node:path'
 import semver from 'semver'
 import { Cache } from './cache.ts'
 import type { Limits } from './Limits.ts'
 import type { Lockfile } from './lockfile.ts'
-import type { Contents, Manifest } from './packageExports.ts'
+import type { Contents } from './packageExports.ts'
 import { type Listing, Registry, RegistryError, type Version } from './registry.ts'
 
 /** A package that became part of a bundle. */
@@ -202,24 +199,17 @@ export class Packages {
         'Use smaller dependencies.',
       )
     }
-    const folder = await realpath(cached.folder)
     return {
       id: `${name}@${version}`,
       used: { name, version, requested: request.requested, integrity, latest: request.latest },
-      contents: contentsOf(folder, cached.files),
+      contents: cached.contents,
       read: async (file) => {
-        const path = join(folder, file)
-        if (
-          !cached.files.has(file) ||
-          (await realpath(path)) !== path ||
-          !path.startsWith(folder + sep)
-        ) {
-          throw new PackageError(
-            `${name}@${version}/${file} is not a file of the package.`,
-            'Clear the package cache.',
-          )
-        }
-        return readFile(path)
+        const bytes = await cached.read(file)
+        if (bytes) return bytes
+        throw new PackageError(
+          `${name}@${version}/${file} cannot be read from the package cache.`,
+          'Try again.',
+        )
       },
     }
   }
@@ -307,36 +297,6 @@ function pickVersion(listing: Listing, range: string): string | undefined {
   )
   const current = fitting.filter((version) => !listing.versions[version]?.deprecated)
   return semver.rsort(current.length > 0 ? current : fitting)[0]
-}
-
-function contentsOf(folder: string, files: ReadonlySet<string>): Contents {
-  const folders = new Set<string>()
-  for (const file of files) {
-    for (let slash = file.indexOf('/'); slash > 0; slash = file.indexOf('/', slash + 1))
-      folders.add(file.slice(0, slash))
-  }
-  const manifests = new Map<string, Manifest | undefined>()
-  const manifestIn = (inside: string): Manifest | undefined => {
-    const file = inside === '' ? 'package.json' : `${inside}/package.json`
-    if (!manifests.has(inside))
-      manifests.set(inside, files.has(file) ? parseManifest(join(folder, file)) : undefined)
-    return manifests.get(inside)
-  }
-  return {
-    manifest: manifestIn('') ?? {},
-    has: (path) => files.has(path),
-    hasFolder: (path) => folders.has(path),
-    nested: manifestIn,
-  }
-}
-
-function parseManifest(file: string): Manifest | undefined {
-  try {
-    const parsed: unknown = JSON.parse(readFileSync(file, 'utf8').replace(/^\ufeff/, ''))
-    return typeof parsed === 'object' && parsed !== null ? parsed : undefined
-  } catch {
-    return undefined
-  }
 }
 
 function explain(error: unknown): never {

@@ -1,10 +1,11 @@
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import pacote, { type Options } from 'pacote'
-import type { Cache, CachedPackage } from './cache.ts'
+import type { Cache } from './cache.ts'
 import type { Limits } from './Limits.ts'
 import { npmConfig } from './npmConfig.ts'
 import { readTar } from './tar.ts'
+import { openUnpacked, type Unpacked } from './Unpacked.ts'
 
 /** What the registry knows of one version, as far as a bundle needs it. */
 export interface Version {
@@ -33,10 +34,12 @@ export class RegistryError extends Error {
 
 /** For this long the registry is not asked again about a package that is known. */
 const freshMs = 60 * 60_000
-const maxListings = 500
+const maxKept = 500
 
 /** Listings in memory, shared by all bundles of the process. The key names cache and package. */
 const listings = new Map<string, { listing: Listing; untilMs: number }>()
+/** Packages that were read lately. The key names cache and integrity. */
+const opened = new Map<string, { unpacked: Unpacked; untilMs: number }>()
 const underway = new Map<string, Promise<unknown>>()
 
 export class Registry {
@@ -96,20 +99,36 @@ export class Registry {
     version: string,
     integrity: string,
     tarball?: string,
-  ): Promise<CachedPackage> {
-    return once(`package\n${this.#cache.root}\n${integrity}`, async () => {
-      const cached = await this.#cache.find(integrity)
-      if (cached) return cached
-      const spec = `${name}@${version}`
-      if (this.#offline)
-        throw new RegistryError(
-          'offline',
-          `${spec} is not in the package cache, and the bundler is offline.`,
-        )
-      const archive = await this.#fetchArchive(spec, integrity, tarball)
-      const files = await this.#unpack(spec, archive)
-      return this.#cache.put(integrity, files)
+  ): Promise<Unpacked> {
+    const key = `${this.#cache.root}\n${integrity}`
+    const known = opened.get(key)
+    // Looked up again each minute, which marks it as used and notices when it was cleared away.
+    if (known && known.untilMs > Date.now()) return known.unpacked
+    return once(`package\n${key}`, async () => {
+      const cached =
+        (await this.#cache.find(integrity)) ??
+        (await this.#fetchPackage(name, version, integrity, tarball))
+      const unpacked = known?.unpacked ?? (await openUnpacked(cached))
+      keep(opened, key, { unpacked, untilMs: Date.now() + 60_000 })
+      return unpacked
     })
+  }
+
+  async #fetchPackage(
+    name: string,
+    version: string,
+    integrity: string,
+    tarball: string | undefined,
+  ) {
+    const spec = `${name}@${version}`
+    if (this.#offline) {
+      throw new RegistryError(
+        'offline',
+        `${spec} is not in the package cache, and the bundler is offline.`,
+      )
+    }
+    const archive = await this.#fetchArchive(spec, integrity, tarball)
+    return this.#cache.put(integrity, await this.#unpack(spec, archive))
   }
 
   async #fetchListing(name: string, options: Options): Promise<Listing> {
@@ -232,11 +251,15 @@ function asRegistryError(spec: string, error: unknown): RegistryError {
 }
 
 function remember(key: string, listing: Listing, ms: number): Listing {
-  listings.delete(key)
-  listings.set(key, { listing, untilMs: Date.now() + ms })
-  const [oldest] = listings.keys()
-  if (listings.size > maxListings && oldest !== undefined) listings.delete(oldest)
+  keep(listings, key, { listing, untilMs: Date.now() + ms })
   return listing
+}
+
+function keep<Value>(map: Map<string, Value>, key: string, value: Value): void {
+  map.delete(key)
+  map.set(key, value)
+  const [oldest] = map.keys()
+  if (map.size > maxKept && oldest !== undefined) map.delete(oldest)
 }
 
 /** Runs the same work once for everybody who asks while it is under way. */

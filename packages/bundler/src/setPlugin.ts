@@ -8,6 +8,9 @@ import { resolvePackage } from './npmPlugin.ts'
 import { type Contents, joinPath, resolveImports } from './packageExports.ts'
 import { mappedPaths, type Tsconfig } from './tsconfig.ts'
 
+/** What esbuild is told to start with; the plugin knows the path. */
+export const setEntry = 'entry of the set'
+
 /** Modules of the file set; a path in it is a path of the set. */
 export const files = 'files'
 
@@ -78,12 +81,15 @@ export function setPlugin(
   return {
     name: files,
     setup({ onResolve, onLoad }) {
-      onResolve({ filter: /./ }, (args) => {
-        if (args.kind === 'entry-point') return { path: entry, namespace: files }
-        if (args.namespace !== files) return undefined
-        return resolveImport(args.path, args.importer, args.kind, args.with)
-      })
-      onLoad({ filter: /./, namespace: files }, ({ path, suffix, with: attributes }) => {
+      // The filters are narrow because every plugin that listens costs a message to esbuild's
+      // process and back. What is imported is always asked about in the namespace of its importer.
+      onResolve({ filter: /^entry of the set$/ }, ({ kind }) =>
+        kind === 'entry-point' ? { path: entry, namespace: files } : undefined,
+      )
+      onResolve({ filter: /^/, namespace: files }, (args) =>
+        resolveImport(args.path, args.importer, args.kind, args.with),
+      )
+      onLoad({ filter: /^/, namespace: files }, ({ path, suffix, with: attributes }) => {
         const content = map.get(path)
         if (content === undefined)
           return refuse(`There is no file ${path}.`, 'Add the file to the program.')
