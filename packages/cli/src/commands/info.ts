@@ -1,0 +1,30 @@
+import type { Command } from 'commander'
+import { distance, listing, usd } from '../print.ts'
+import { openSession } from '../session.ts'
+
+export default (command: Command) =>
+  command
+    .argument('[project]', 'name or id; default: the project of this folder')
+    .action(async (given) => {
+      const session = await openSession(command, { project: given })
+      const { jack, print, signal } = session
+      const it = await print.while(
+        'Reading the project',
+        jack.projects.get(session.project(), { signal }),
+      )
+      print.answer(it, () =>
+        print.out(
+          listing([
+            ['name', it.name],
+            ['url', it.url],
+            ['status', it.reason ? `${it.status}: ${it.reason}` : it.status],
+            ['live', it.live_deployment_id],
+            ['budget', usd(it.budget_usd)],
+            ['expires', it.expires_at && `${it.expires_at} (${distance(it.expires_at)})`],
+            ['created', `${it.created_at} (${distance(it.created_at)})`],
+            ['updated', `${it.updated_at} (${distance(it.updated_at)})`],
+            ['id', it.project_id],
+          ]),
+        ),
+      )
+    })

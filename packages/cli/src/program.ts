@@ -1,0 +1,138 @@
+import { JackError } from '@jackcloud/sdk'
+import { Command, CommanderError } from 'commander'
+import { exit, exitCodeOf } from './exit.ts'
+import { type Failure, failureOf } from './failure.ts'
+import { createPrint } from './print.ts'
+import { version } from './version.ts'
+
+/** Adds arguments, options and the action of a command. A module is loaded when its command is named. */
+type Module = { default: (command: Command) => void }
+
+/** Every command, in the order of help. */
+const groups: Record<string, [name: string, summary: string, load: () => Promise<Module>][]> = {
+  'Start:': [
+    ['up', 'start a whole Jack Cloud on this machine', () => import('./commands/up.ts')],
+    ['init', 'put a template into this folder', () => import('./commands/init.ts')],
+    ['new', 'make a folder with a template in it', () => import('./commands/new.ts')],
+    ['deploy', 'put a folder on a live URL', () => import('./commands/deploy.ts')],
+    ['run', 'run a program once and print its result', () => import('./commands/run.ts')],
+  ],
+  'Look:': [
+    ['ls', 'list projects', () => import('./commands/ls.ts')],
+    ['info', 'show a project', () => import('./commands/info.ts')],
+    ['open', "open a project's URL in the browser", () => import('./commands/open.ts')],
+    ['logs', 'read or follow what a project prints', () => import('./commands/logs.ts')],
+    ['usage', 'requests, errors, CPU time and cost', () => import('./commands/usage.ts')],
+  ],
+  'Manage:': [
+    ['deployments', 'list the versions of a project', () => import('./commands/deployments.ts')],
+    ['promote', 'make a version live', () => import('./commands/promote.ts')],
+    ['rollback', 'go back to the version before', () => import('./commands/rollback.ts')],
+    ['env', 'environment variables and secrets', () => import('./commands/env.ts')],
+    ['rm', 'delete a project', () => import('./commands/rm.ts')],
+  ],
+  'Account:': [
+    ['login', 'keep a token for a Jack Cloud', () => import('./commands/login.ts')],
+    ['logout', 'forget it', () => import('./commands/logout.ts')],
+    ['whoami', 'show who you are', () => import('./commands/whoami.ts')],
+    ['token', 'tokens for machines and agents', () => import('./commands/token.ts')],
+    ['balance', 'what the account can spend', () => import('./commands/balance.ts')],
+    ['receipts', 'everything that moved money', () => import('./commands/receipts.ts')],
+  ],
+  'Upkeep:': [
+    ['doctor', 'check that everything is in order', () => import('./commands/doctor.ts')],
+    ['config', 'show each setting and where it comes from', () => import('./commands/config.ts')],
+    ['completion', 'completion for your shell', () => import('./commands/completion.ts')],
+  ],
+}
+
+const helpEnd = `
+Examples:
+  jack up                     start a Jack Cloud here
+  jack new my-api && cd my-api && jack deploy
+  jack run sum.ts --input '{"a":1}'
+
+Exit codes: 0 ok, 1 other, 2 usage, 3 not authorized, 4 not found, 5 conflict, 6 network, 7 payment,
+8 the program or its build failed, 9 timeout, 130 interrupted.
+`
+
+/** The whole tree of commands; the ones that `wanted` names with everything in them. */
+async function createProgram(wanted: (name: string) => boolean): Promise<Command> {
+  const program = new Command('jack')
+    .description('Run code and put it on a live URL.')
+    .usage('<command> [options]')
+    .version(version(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .option('--json', 'print one JSON object, also on failure')
+    .option('-y, --yes', 'agree to everything that would be asked')
+    .option('--url <url>', 'the Jack Cloud to talk to (JACK_URL)')
+    .option('--token <token>', 'sign in with this token (better: JACK_TOKEN)')
+    .option('--no-color', 'plain text (NO_COLOR)')
+    .option('--verbose', 'say more')
+    .addHelpText('after', helpEnd)
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({ outputError: () => {} })
+    .exitOverride()
+  for (const [heading, commands] of Object.entries(groups)) {
+    program.commandsGroup(heading)
+    for (const [name, summary, load] of commands) {
+      const command = program.command(name).description(summary)
+      if (wanted(name)) (await load()).default(command)
+    }
+  }
+  return program
+}
+
+export async function main(argv: string[]): Promise<void> {
+  const end = argv.indexOf('--')
+  const flags = end < 0 ? argv : argv.slice(0, end)
+  if (flags.includes('--no-color')) {
+    process.env.NO_COLOR = '1'
+    delete process.env.FORCE_COLOR
+  }
+  // The reader may have seen enough: `jack logs | head`.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? exit.ok : exit.other)
+  })
+  try {
+    const program = await createProgram(wantedBy(flags))
+    if (argv.length === 0) program.outputHelp()
+    else await program.parseAsync(argv, { from: 'user' })
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return
+    const failure = said(error, argv)
+    createPrint({ json: flags.includes('--json'), verbose: flags.includes('--verbose') }).failure(
+      failure,
+    )
+    process.exitCode = exitCodeOf(failure.code)
+  }
+}
+
+/** Completion is made from everything; any other command only from itself. */
+const wantedBy = (flags: string[]) => (name: string) =>
+  flags.includes(name) || flags.includes('completion')
+
+/** Words for what commander found wrong with the arguments; anything else speaks for itself. */
+function said(error: unknown, argv: string[]): Failure {
+  if (!(error instanceof CommanderError)) return failureOf(error)
+  const named = argv.find((word) => !word.startsWith('-'))
+  const known = Object.values(groups)
+    .flat()
+    .some(([name]) => name === named)
+  const help = known ? `jack ${named} --help` : 'jack --help'
+  const missing = error.code === 'commander.help'
+  const [first = '', ...rest] = error.message.replace(/^error: /, '').split('\n')
+  const sentence = missing
+    ? `jack ${named} needs a command.`
+    : `${first[0]?.toUpperCase()}${first.slice(1)}.`
+  return failureOf(
+    new JackError('usage', sentence.replace(/\.\.$/, '.'), {
+      hint:
+        rest
+          .join(' ')
+          .trim()
+          .replace(/^\(|\)$/g, '') || undefined,
+      next: [{ command: help, when: 'to see what there is' }],
+    }),
+  )
+}

@@ -1,0 +1,97 @@
+import { createJack, type Jack, JackError } from '@jackcloud/sdk'
+import type { Command } from 'commander'
+import { createPrint, type Print } from './print.ts'
+import { findPlace, type Place } from './project.ts'
+import { isCi, refuseStrangeUrl, resolveSettings, type Settings } from './settings.ts'
+import { defaultDataFolder, readUserConfig, userConfigFile } from './userConfig.ts'
+
+/** What every command works with. */
+export interface Session {
+  print: Print
+  settings: Settings
+  place: Place
+  configFile: string
+  /** Somebody is there to answer questions. */
+  interactive: boolean
+  /** `--yes`: whatever would be asked is agreed to. */
+  yes: boolean
+  /** Ends with Ctrl-C. */
+  signal: AbortSignal
+  /** The client; made when first used. */
+  readonly jack: Jack
+  /** The project that is meant, or an error that says how to name one. */
+  project(): string
+}
+
+interface Given {
+  project?: string | undefined
+  data?: string | undefined
+  /** The folder where to look for `jack.json`. Default: the current one and those above. */
+  folder?: string | undefined
+  /** A second Ctrl-C does not end the process at once. */
+  patient?: boolean
+}
+
+/** Reads flags, environment and files once, at the beginning of a command. */
+export async function openSession(command: Command, given: Given = {}): Promise<Session> {
+  const options = command.optsWithGlobals()
+  const configFile = userConfigFile()
+  const sources = {
+    flags: { project: given.project, data: given.data, url: options.url, token: options.token },
+    env: process.env,
+    place: await findPlace(given.folder ?? process.cwd()),
+    user: { ...readUserConfig(configFile), file: configFile },
+    defaults: { data: defaultDataFolder() },
+  }
+  const settings = resolveSettings(sources)
+  const json = options.json === true
+  const yes = options.yes === true
+  const ctrlC = interruption(given.patient ?? false)
+  let jack: Jack | undefined
+  return {
+    print: createPrint({ json, verbose: options.verbose === true }),
+    settings,
+    place: sources.place,
+    configFile,
+    interactive:
+      Boolean(process.stdin.isTTY && process.stderr.isTTY) && !json && !yes && !isCi(process.env),
+    yes,
+    signal: ctrlC,
+    get jack() {
+      if (!jack) {
+        refuseStrangeUrl(settings, sources)
+        jack = createJack({
+          url: settings.url.value,
+          token: settings.token.value,
+          retries: 2,
+          fetch: fetchHere,
+        })
+      }
+      return jack
+    },
+    project() {
+      if (settings.project.value !== undefined) return settings.project.value
+      throw new JackError('usage', 'Which project?', {
+        hint: 'Name it, or go to the folder that you deployed it from.',
+        next: [{ command: 'jack ls', when: 'to see your projects' }],
+      })
+    },
+  }
+}
+
+/** The SDK's `fetch` for Node, loaded only for names that Node cannot resolve. */
+const fetchHere = async (input: string, init: RequestInit): Promise<Response> => {
+  if (!new URL(input).hostname.endsWith('.localhost')) return fetch(input, init)
+  const { localFetch } = await import('@jackcloud/sdk/node')
+  return localFetch(input, init)
+}
+
+/** Ctrl-C once ends what is going on; twice ends the process. */
+function interruption(patient: boolean): AbortSignal {
+  const controller = new AbortController()
+  process.once('SIGINT', () => {
+    controller.abort(new DOMException('Interrupted.', 'AbortError'))
+    if (!patient) process.once('SIGINT', () => process.exit(130))
+  })
+  return controller.signal
+}
