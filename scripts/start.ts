@@ -21,7 +21,9 @@ if (!cloud) process.exit(((await stopped)[0] as number | null) ?? 1)
 console.log(`  running    ${cloud.url}   (sandbox: ${cloud.sandbox})`)
 console.log(`  data       ${cloud.data}`)
 if (cloud.sandbox !== 'full') {
-  console.log('  The sandbox is not at full strength: run only programs that you trust. `pnpm jack doctor` says why.')
+  console.log(
+    '  The sandbox is not at full strength: run only programs that you trust. `pnpm jack doctor` says why.',
+  )
 }
 
 console.log('Deploying examples/hello ...')
@@ -51,7 +53,9 @@ Ctrl-C stops it; what is deployed is there again with the next start.`)
 const [code] = await stopped
 process.exit((code as number | null) ?? 0)
 
-async function firstLine(stream: NodeJS.ReadableStream): Promise<Record<string, string> | undefined> {
+async function firstLine(
+  stream: NodeJS.ReadableStream,
+): Promise<Record<string, string> | undefined> {
   for await (const line of createInterface({ input: stream })) return JSON.parse(line)
   return undefined
 }
@@ -70,6 +74,8 @@ async function jackJson(args: string[]): Promise<Record<string, unknown>> {
 async function fetchLocal(url: string): Promise<string> {
   const { request } = await import('undici')
   const { host, port, pathname, search } = new URL(url)
-  const { body } = await request(`http://127.0.0.1:${port}${pathname}${search}`, { headers: { host } })
+  const { body } = await request(`http://127.0.0.1:${port}${pathname}${search}`, {
+    headers: { host },
+  })
   return body.text()
 }

@@ -3,10 +3,12 @@ import { existsSync } from 'node:fs'
 
 // `pnpm test [file ...]`: type-check, then every test. What this machine can't test is said before and after.
 const missing = [
-  onPath('bwrap') || 'bubblewrap is not installed: the full sandbox and the attempts to escape it are NOT tested',
+  onPath('bwrap') ||
+    'bubblewrap is not installed: the full sandbox and the attempts to escape it are NOT tested',
   onPath('setpriv') || 'setpriv (util-linux) is not installed: no sandbox can be tested',
   onPath('git') || 'git is not installed: some tests of the CLI do NOT run',
-  process.platform === 'linux' || `this is ${process.platform}: sandboxes are NOT tested, they need Linux`,
+  process.platform === 'linux' ||
+    `this is ${process.platform}: sandboxes are NOT tested, they need Linux`,
 ].filter((it) => typeof it === 'string')
 
 warn()

@@ -86,7 +86,10 @@ export function workerFirst({ settings }: AssetIndex, path: string): boolean {
   if (typeof rule === 'boolean') return rule
   const matches = (pattern: string) =>
     new RegExp(`^${pattern.split('*').map(RegExp.escape).join('.*')}$`).test(path)
-  const [without, within] = [rule.filter((it) => it.startsWith('!')), rule.filter((it) => !it.startsWith('!'))]
+  const [without, within] = [
+    rule.filter((it) => it.startsWith('!')),
+    rule.filter((it) => !it.startsWith('!')),
+  ]
   return within.some(matches) && !without.some((it) => matches(it.slice(1)))
 }
 
@@ -103,4 +106,7 @@ function decode(path: string): string | undefined {
 
 /** A redirect stays on this host: "//evil.example" would not. */
 const encode = (path: string): string =>
-  encodeURI(path).replaceAll('?', '%3F').replaceAll('#', '%23').replace(/^\/[/\\]+/, '/')
+  encodeURI(path)
+    .replaceAll('?', '%3F')
+    .replaceAll('#', '%23')
+    .replace(/^\/[/\\]+/, '/')

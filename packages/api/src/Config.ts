@@ -18,7 +18,10 @@ const Environment = z.object({
   /** 0 picks a free port. */
   JACK_PORT: z.coerce.number().int().min(0).max(65_535).default(8787),
   /** Host under which live URLs are made; without port. */
-  JACK_DOMAIN: z.string().regex(/^[a-z0-9.-]+$/).default('localhost'),
+  JACK_DOMAIN: z
+    .string()
+    .regex(/^[a-z0-9.-]+$/)
+    .default('localhost'),
   /** How the outside reaches this server when a proxy stands before it: "https://jack.example". */
   JACK_PUBLIC_URL: z.url().optional(),
   JACK_DATA: z.string().min(1),

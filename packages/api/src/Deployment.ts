@@ -13,7 +13,12 @@ export interface Deployment {
 /** What decides how a version behaves, apart from the project's environment. */
 export interface Version {
   main: string | null
-  modules: { name: string; type: 'esm' | 'text' | 'data' | 'wasm' | 'json'; sha256: string; sizeBytes: number }[]
+  modules: {
+    name: string
+    type: 'esm' | 'text' | 'data' | 'wasm' | 'json'
+    sha256: string
+    sizeBytes: number
+  }[]
   sourceMap: string | null
   assets: AssetSettings | null
   compatibilityDate: string

@@ -34,5 +34,7 @@ export const deploymentLabel = (deploymentId: string): string => deploymentId.re
 
 function hostName(host: string | undefined): string | undefined {
   if (!host || host.length > 300) return undefined
-  return /^(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::\d{1,5})?$/.exec(host.toLowerCase())?.[1]?.replace(/\.$/, '')
+  return /^(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(?::\d{1,5})?$/
+    .exec(host.toLowerCase())?.[1]
+    ?.replace(/\.$/, '')
 }

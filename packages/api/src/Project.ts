@@ -27,8 +27,12 @@ export const expiryOf = (ttlHours: number | null, now: Date): Date | null =>
 /** Throws what a caller should read when a project takes no new version. */
 export function requireDeployable(project: Project): void {
   if (project.status === 'suspended') {
-    throw new JackError('project_suspended', `The project ${project.name} is suspended: ${project.reason}`, {
-      hint: 'Add to the balance, then deploy again.',
-    })
+    throw new JackError(
+      'project_suspended',
+      `The project ${project.name} is suspended: ${project.reason}`,
+      {
+        hint: 'Add to the balance, then deploy again.',
+      },
+    )
   }
 }

@@ -1,5 +1,5 @@
 import { Hono } from 'hono'
-import type { Jack } from './jack.ts'
+import { JackError } from './Errors.ts'
 import { accountDoor } from './http/account.ts'
 import { clientAddress } from './http/address.ts'
 import { authenticate } from './http/authenticate.ts'
@@ -9,10 +9,10 @@ import { executeDoor } from './http/execute.ts'
 import { healthDoor } from './http/health.ts'
 import { rateLimits } from './http/limit.ts'
 import { logsDoor } from './http/logs.ts'
+import { openApiDoor } from './http/openapi.ts'
 import { answerProblem, asJackError } from './http/problem.ts'
 import { projectsDoor } from './http/projects.ts'
-import { JackError } from './Errors.ts'
-import { openApiDoor } from './http/openapi.ts'
+import type { Jack } from './jack.ts'
 
 /** The API: every door, behind the same hall of request id, log line, limits and authentication. */
 export function createApp(jack: Jack): Hono<Door> {

@@ -9,7 +9,18 @@ import { type Cloud, startCloud } from './start.ts'
 const config = readConfig(process.env)
 const log = pino({
   level: config.logLevel,
-  redact: { paths: ['token', 'secret', '*.token', '*.secret', 'authorization', '*.authorization', 'env', '*.env'] },
+  redact: {
+    paths: [
+      'token',
+      'secret',
+      '*.token',
+      '*.secret',
+      'authorization',
+      '*.authorization',
+      'env',
+      '*.env',
+    ],
+  },
 })
 
 process.on('unhandledRejection', (err) => log.error({ err }, 'unhandled rejection'))
@@ -22,7 +33,8 @@ try {
   process.stderr.write(`jack: ${error instanceof Error ? error.message : String(error)}\n`)
   process.exit(1)
 }
-const metrics = config.metricsPort === undefined ? undefined : await serveMetrics(cloud.jack, config.metricsPort)
+const metrics =
+  config.metricsPort === undefined ? undefined : await serveMetrics(cloud.jack, config.metricsPort)
 announce(cloud)
 
 let closing = false

@@ -1,16 +1,20 @@
 import { createServer, type Server } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
-import type { Jack } from './jack.ts'
 import type { Gateway } from './gateway/gateway.ts'
 import { clientAddress, clientScheme } from './http/address.ts'
 import type { Door } from './http/Door.ts'
+import type { Jack } from './jack.ts'
 
 /**
  * One listener for both: the Host header says whether a request is for a live URL or for the API.
  */
 export function createListener() {
-  const server = createServer({ headersTimeout: 15_000, requestTimeout: 600_000, keepAliveTimeout: 65_000 })
+  const server = createServer({
+    headersTimeout: 15_000,
+    requestTimeout: 600_000,
+    keepAliveTimeout: 65_000,
+  })
   server.maxRequestsPerSocket = 0
   return server
 }
@@ -53,7 +57,8 @@ export function serve(server: Server, jack: Jack, app: Hono<Door>, gateway: Gate
     })
   })
   server.on('clientError', (_error, socket) => {
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
+    if (socket.writable)
+      socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
     else socket.destroy()
   })
 }

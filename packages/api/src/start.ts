@@ -13,8 +13,8 @@ import { makeId } from './Id.ts'
 import type { Jack } from './jack.ts'
 import { createListener, serve } from './server.ts'
 import { Blobs } from './store/blobs.ts'
-import { openDataDirectory } from './store/dataDirectory.ts'
 import { openDatabase } from './store/database.ts'
+import { openDataDirectory } from './store/dataDirectory.ts'
 import { startEmbedded } from './store/embedded/startEmbedded.ts'
 import { EnvStore } from './store/env.ts'
 import { encryptionKey, readSecret, writeSecret } from './store/keyFile.ts'
@@ -74,7 +74,10 @@ async function open(
     connection = embedded.connection
     opened.push(() => embedded.stop())
   }
-  const db = openDatabase({ connection, onError: (err) => log.warn({ err }, 'database connection') })
+  const db = openDatabase({
+    connection,
+    onError: (err) => log.warn({ err }, 'database connection'),
+  })
   opened.push(() => db.destroy())
   const migrated = await migrate(db)
   if (migrated.length > 0) log.info({ migrations: migrated }, 'schema brought up to date')
@@ -125,8 +128,14 @@ async function open(
     blobs,
     recorder,
     log,
-    env: new EnvStore(await encryptionKey(config.encryptionKey, join(config.dataDir, 'encryption.key'))),
-    urls: makeUrls(config.publicUrl ?? `http://${hostForUrl(config.host)}:${port}`, scheme, authority),
+    env: new EnvStore(
+      await encryptionKey(config.encryptionKey, join(config.dataDir, 'encryption.key')),
+    ),
+    urls: makeUrls(
+      config.publicUrl ?? `http://${hostForUrl(config.host)}:${port}`,
+      scheme,
+      authority,
+    ),
     closing: closing.signal,
     now: () => new Date(),
     newId: (prefix) => makeId(prefix, Date.now(), randomBytes(14)),

@@ -16,7 +16,8 @@ const compress = {
 
 /** Larger files are streamed from disk as they are. */
 const inMemoryBytes = 2 * 1_048_576
-const compressible = /^(text\/|application\/(json|javascript|xml|wasm|manifest|.*\+(json|xml))|image\/svg)/
+const compressible =
+  /^(text\/|application\/(json|javascript|xml|wasm|manifest|.*\+(json|xml))|image\/svg)/
 
 /**
  * Serves static files out of the blobs: type by extension, ETag by content, compressed, ranges, conditional requests.
@@ -60,8 +61,10 @@ export class AssetServer {
     res: ServerResponse,
   ): Promise<void> {
     const type = contentType(file.path)
-    const squeeze = compressible.test(type) && file.size_bytes > 1_000 && file.size_bytes <= inMemoryBytes
-    const encoding = squeeze && !req.headers.range ? pick(req.headers['accept-encoding']) : 'identity'
+    const squeeze =
+      compressible.test(type) && file.size_bytes > 1_000 && file.size_bytes <= inMemoryBytes
+    const encoding =
+      squeeze && !req.headers.range ? pick(req.headers['accept-encoding']) : 'identity'
     const etag = encoding === 'identity' ? `"${file.sha256}"` : `"${file.sha256}-${encoding}"`
     const headers: Record<string, string | number> = {
       etag,
@@ -86,7 +89,9 @@ export class AssetServer {
     res.writeHead(range ? 206 : status, {
       ...headers,
       'content-length': part.length,
-      ...(encoding === 'identity' ? { 'accept-ranges': 'bytes' } : { 'content-encoding': encoding }),
+      ...(encoding === 'identity'
+        ? { 'accept-ranges': 'bytes' }
+        : { 'content-encoding': encoding }),
       ...(range && { 'content-range': `bytes ${range.start}-${range.end}/${bytes.length}` }),
     })
     res.end(req.method === 'HEAD' ? undefined : part)

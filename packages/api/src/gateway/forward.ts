@@ -108,7 +108,12 @@ export function forward(
           for (let i = 0; i + 1 < raw.length; i += 2) {
             const name = String(raw[i]).toLowerCase()
             if (hopHeaders.has(name)) continue
-            answer.push(name, Buffer.isBuffer(raw[i + 1]) ? (raw[i + 1] as Buffer).toString('latin1') : String(raw[i + 1]))
+            answer.push(
+              name,
+              Buffer.isBuffer(raw[i + 1])
+                ? (raw[i + 1] as Buffer).toString('latin1')
+                : String(raw[i + 1]),
+            )
           }
           for (const [name, value] of Object.entries(extra)) answer.push(name, value)
           res.writeHead(status, message ?? '', answer)
@@ -134,4 +139,11 @@ export function forward(
   })
 }
 
-const hopHeaders = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'trailer'])
+const hopHeaders = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'upgrade',
+  'trailer',
+])

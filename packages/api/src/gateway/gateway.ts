@@ -40,8 +40,12 @@ export class Gateway {
     try {
       failed = (await this.#answer(route, req, res, client)) >= 500
     } catch (error) {
-      if (!(error instanceof JackError)) this.#jack.log.error({ err: error, ...about(route) }, 'gateway')
-      const known = error instanceof JackError ? error : new JackError('internal', 'The request could not be answered.')
+      if (!(error instanceof JackError))
+        this.#jack.log.error({ err: error, ...about(route) }, 'gateway')
+      const known =
+        error instanceof JackError
+          ? error
+          : new JackError('internal', 'The request could not be answered.')
       refuse(req, res, known.code, known.message, known.hint)
     } finally {
       this.#jack.recorder.request(route.project.projectId, failed)
@@ -53,8 +57,14 @@ export class Gateway {
     const found = await this.#find(req)
     const refusal = refusalOf(found, this.#jack.now())
     const route = found as Route
-    if (refusal || !route.deployment.version.main || req.headers.upgrade?.toLowerCase() !== 'websocket') {
-      socket.end(`HTTP/1.1 ${refusal?.status ?? 400} Refused\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+    if (
+      refusal ||
+      !route.deployment.version.main ||
+      req.headers.upgrade?.toLowerCase() !== 'websocket'
+    ) {
+      socket.end(
+        `HTTP/1.1 ${refusal?.status ?? 400} Refused\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
+      )
       return
     }
     let lease: Lease | undefined
@@ -71,7 +81,11 @@ export class Gateway {
   }
 
   /** Answers a request that an app makes to its own static files, through its assets binding. */
-  async serveBinding(deploymentId: string, req: IncomingMessage, res: ServerResponse): Promise<void> {
+  async serveBinding(
+    deploymentId: string,
+    req: IncomingMessage,
+    res: ServerResponse,
+  ): Promise<void> {
     const found = await this.#routes.find({ kind: 'deployment', deploymentId })
     const path = pathOf(req)
     const assets = found?.deployment ? found.assets : null
@@ -84,7 +98,12 @@ export class Gateway {
   }
 
   /** Answers with the status that went out. */
-  async #answer(route: Route, req: IncomingMessage, res: ServerResponse, client: Client): Promise<number> {
+  async #answer(
+    route: Route,
+    req: IncomingMessage,
+    res: ServerResponse,
+    client: Client,
+  ): Promise<number> {
     const path = pathOf(req)
     if (path === '/.well-known/jack') return this.#describe(route, req, res)
     const { assets, deployment } = route
@@ -98,12 +117,20 @@ export class Gateway {
       return 404
     }
     if (Number(req.headers['content-length'] ?? 0) > limits.hosting.requestBodyBytes) {
-      throw new JackError('body_too_large', `A request body can have ${limits.hosting.requestBodyBytes} bytes.`)
+      throw new JackError(
+        'body_too_large',
+        `A request body can have ${limits.hosting.requestBodyBytes} bytes.`,
+      )
     }
     return this.#forward(route, req, res, client)
   }
 
-  async #forward(route: Route, req: IncomingMessage, res: ServerResponse, client: Client): Promise<number> {
+  async #forward(
+    route: Route,
+    req: IncomingMessage,
+    res: ServerResponse,
+    client: Client,
+  ): Promise<number> {
     const lease = await this.#open(route)
     try {
       const { complete, error } = await forward(req, res, lease, client, {
@@ -160,7 +187,9 @@ function refusalOf(found: Found, now: Date): JackError | undefined {
   }
   const { project } = found
   if (project.status === 'expired' || (project.expiresAt && project.expiresAt <= now)) {
-    return new JackError('gone', 'This app has reached the end of its time.', { hint: 'Deploying it again brings it back.' })
+    return new JackError('gone', 'This app has reached the end of its time.', {
+      hint: 'Deploying it again brings it back.',
+    })
   }
   if (project.status === 'suspended') {
     return new JackError('project_suspended', `This app is suspended: ${project.reason}`, {
@@ -168,7 +197,9 @@ function refusalOf(found: Found, now: Date): JackError | undefined {
     })
   }
   if (!found.deployment) {
-    return new JackError('not_found', 'Nothing is deployed here yet.', { hint: 'Deploy with `jack deploy`.' })
+    return new JackError('not_found', 'Nothing is deployed here yet.', {
+      hint: 'Deploy with `jack deploy`.',
+    })
   }
   return undefined
 }

@@ -1,7 +1,7 @@
-import { addUsage, noUsage, type Usage } from '../Usage.ts'
 import type { Db } from '../store/database.ts'
 import * as logs from '../store/logs.ts'
 import * as usage from '../store/usage.ts'
+import { addUsage, noUsage, type Usage } from '../Usage.ts'
 
 /** Most lines that wait for the next flush; what comes beyond is counted and told as one line. */
 const waitingLines = 5_000

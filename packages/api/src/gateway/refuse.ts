@@ -17,7 +17,14 @@ export function refuse(
   const wantsPage = req.headers.accept?.includes('text/html') ?? false
   const body = wantsPage
     ? page(status, title, detail, hint)
-    : JSON.stringify({ type: `urn:jack:problem:${code}`, title, status, detail, code, ...(hint && { hint }) })
+    : JSON.stringify({
+        type: `urn:jack:problem:${code}`,
+        title,
+        status,
+        detail,
+        code,
+        ...(hint && { hint }),
+      })
   res.writeHead(status, {
     'content-type': wantsPage ? 'text/html; charset=utf-8' : 'application/problem+json',
     'content-length': Buffer.byteLength(body),
@@ -45,4 +52,7 @@ const page = (status: number, title: string, detail: string, hint = ''): string 
 `
 
 const escape = (text: string): string =>
-  text.replace(/[&<>"]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c] as string)
+  text.replace(
+    /[&<>"]/g,
+    (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c] as string,
+  )

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { Lease } from '../engine/Engine.ts'
 import type { Dispatcher } from 'undici'
+import type { Lease } from '../engine/Engine.ts'
 import { type Client, forwardedHeaders } from './forward.ts'
 
 /** Joins a client's socket with an app's WebSocket. Resolves when either side is gone. */
@@ -24,7 +24,14 @@ export async function joinSockets(
     .filter(([name]) => name !== 'connection' && name !== 'upgrade')
     .map(([name, value]) => `${name}: ${value}`)
   socket.write(
-    ['HTTP/1.1 101 Switching Protocols', 'connection: Upgrade', 'upgrade: websocket', ...lines, '', ''].join('\r\n'),
+    [
+      'HTTP/1.1 101 Switching Protocols',
+      'connection: Upgrade',
+      'upgrade: websocket',
+      ...lines,
+      '',
+      '',
+    ].join('\r\n'),
   )
   if (head.length > 0) app.socket.write(head)
   await new Promise<void>((resolve) => {

@@ -14,7 +14,10 @@ export function accountDoor(app: Hono<Door>, jack: Jack): void {
   route(app, jack, operations.me, async ({ payer }) => {
     const account = await accounts.findById(jack.db, payer.accountId)
     if (!account) throw new JackError('not_found', 'This account does not exist any more.')
-    const token = payer.tokenId === null ? undefined : await tokens.find(jack.db, payer.accountId, payer.tokenId)
+    const token =
+      payer.tokenId === null
+        ? undefined
+        : await tokens.find(jack.db, payer.accountId, payer.tokenId)
     const { availableMicroUsd } = await balanceOf(jack.db, payer.accountId)
     return {
       account_id: account.accountId,

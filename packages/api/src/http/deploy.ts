@@ -1,4 +1,4 @@
-import { operations } from '@jackcloud/sdk/wire'
+import { operations, ProjectRef } from '@jackcloud/sdk/wire'
 import type { Hono } from 'hono'
 import type { Jack } from '../jack.ts'
 import { requireScope } from '../Payer.ts'
@@ -10,7 +10,6 @@ import type { Door } from './Door.ts'
 import { once } from './idempotency.ts'
 import { parse, route, send } from './route.ts'
 import { receiveUpload } from './upload.ts'
-import { ProjectRef } from '@jackcloud/sdk/wire'
 
 export function deployDoor(app: Hono<Door>, jack: Jack): void {
   route(app, jack, operations.deploy, ({ payer, body }) => {

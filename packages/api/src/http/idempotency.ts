@@ -25,7 +25,10 @@ export async function once(
   work: () => Promise<Answer>,
 ): Promise<Answer & { replayed: boolean }> {
   if (!/^[\x21-\x7e]{1,255}$/.test(key)) {
-    throw new JackError('invalid_request', 'An Idempotency-Key has 1 to 255 visible ASCII characters.')
+    throw new JackError(
+      'invalid_request',
+      'An Idempotency-Key has 1 to 255 visible ASCII characters.',
+    )
   }
   const before = await idempotency.begin(jack.db, payer.accountId, key, fingerprint)
   if (before) return { ...before, replayed: true }
@@ -35,7 +38,8 @@ export async function once(
     return { ...answer, replayed: false }
   } catch (error) {
     const known = asJackError(error)
-    const final = known.status < 500 && known.status !== 429 && known.status !== 402 && known.status !== 409
+    const final =
+      known.status < 500 && known.status !== 429 && known.status !== 402 && known.status !== 409
     if (final) {
       const body = JSON.stringify(problemOf(known, requestId))
       await idempotency.finish(jack.db, payer.accountId, key, { status: known.status, body })

@@ -36,7 +36,11 @@ export function rateLimits(perMinute: number) {
 
 export type RateLimits = ReturnType<typeof rateLimits>
 
-async function consume(limiter: RateLimiterMemory, key: string, points = 1): Promise<RateLimiterRes> {
+async function consume(
+  limiter: RateLimiterMemory,
+  key: string,
+  points = 1,
+): Promise<RateLimiterRes> {
   try {
     return await limiter.consume(key, points)
   } catch (rejected) {

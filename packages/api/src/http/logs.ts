@@ -1,19 +1,17 @@
 import { setTimeout } from 'node:timers/promises'
-import { type LogEntry, type LogQuery, operations } from '@jackcloud/sdk/wire'
+import { type LogEntry, type LogQuery, operations, toUsd } from '@jackcloud/sdk/wire'
 import type { Context, Hono } from 'hono'
 import { streamSSE } from 'hono/streaming'
 import type { z } from 'zod'
 import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import * as logs from '../store/logs.ts'
-import { costNanoUsd } from '../Usage.ts'
-import { addUsage, noUsage, type Usage } from '../Usage.ts'
 import * as usage from '../store/usage.ts'
+import { addUsage, costNanoUsd, noUsage, type Usage } from '../Usage.ts'
 import { findProject } from '../verbs/find-project.ts'
 import { parseWhen } from '../When.ts'
 import type { Door } from './Door.ts'
 import { route } from './route.ts'
-import { toUsd } from '@jackcloud/sdk/wire'
 
 /** How often a followed stream looks for new lines, and how often it shows that it lives. */
 const lookMs = 400
@@ -24,7 +22,8 @@ export function logsDoor(app: Hono<Door>, jack: Jack): void {
     const { projectId } = await findProject(jack, payer, params.project)
     const filter = filterOf(jack, query)
     await jack.recorder.flush()
-    if (c.req.header('accept')?.includes('text/event-stream')) return follow(c, jack, projectId, filter)
+    if (c.req.header('accept')?.includes('text/event-stream'))
+      return follow(c, jack, projectId, filter)
     const found = await logs.read(jack.db, projectId, { ...filter, limit: filter.limit + 1 })
     const forward = filter.after !== undefined || filter.since !== undefined
     const page = forward ? found.slice(0, filter.limit) : found.slice(-filter.limit)
@@ -37,7 +36,12 @@ export function logsDoor(app: Hono<Door>, jack: Jack): void {
   route(app, jack, operations.getUsage, async ({ payer, params, query }) => {
     const { projectId } = await findProject(jack, payer, params.project)
     await jack.recorder.flush()
-    const buckets = await usage.read(jack.db, projectId, query.per, parseWhen(query.since, jack.now()))
+    const buckets = await usage.read(
+      jack.db,
+      projectId,
+      query.per,
+      parseWhen(query.since, jack.now()),
+    )
     return {
       total: counters(buckets.reduce<Usage>(addUsage, noUsage)),
       buckets: buckets.map((it) => ({ at: it.at.toISOString(), ...counters(it) })),
@@ -71,7 +75,11 @@ function follow(c: Context<Door>, jack: Jack, projectId: string, filter: logs.Lo
         ...(!first && { since: undefined }),
       })
       for (const line of lines) {
-        await stream.writeSSE({ id: String(line.id), event: 'log', data: JSON.stringify(present(line)) })
+        await stream.writeSSE({
+          id: String(line.id),
+          event: 'log',
+          data: JSON.stringify(present(line)),
+        })
         after = line.id
       }
       if (lines.length > 0) shownAt = Date.now()

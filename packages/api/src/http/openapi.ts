@@ -54,7 +54,9 @@ function describe(name: string, it: Operation) {
       },
       default: {
         description: `A problem; its code is one of ${Object.keys(errorCodes).join(', ')}`,
-        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+        content: {
+          'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
+        },
       },
     },
   }

@@ -1,4 +1,9 @@
-import { type Deployment as DeploymentWire, type Project as ProjectWire, type Token as TokenWire, toUsd } from '@jackcloud/sdk/wire'
+import {
+  type Deployment as DeploymentWire,
+  type Project as ProjectWire,
+  type Token as TokenWire,
+  toUsd,
+} from '@jackcloud/sdk/wire'
 import type { Deployment } from '../Deployment.ts'
 import type { Jack } from '../jack.ts'
 import type { Project } from '../Project.ts'
@@ -18,7 +23,11 @@ export const presentProject = (jack: Jack, it: Project): ProjectWire => ({
   updated_at: it.updatedAt.toISOString(),
 })
 
-export const presentDeployment = (jack: Jack, project: Project, it: Deployment): DeploymentWire => ({
+export const presentDeployment = (
+  jack: Jack,
+  project: Project,
+  it: Deployment,
+): DeploymentWire => ({
   deployment_id: it.deploymentId,
   project_id: it.projectId,
   deployment_url: jack.urls.deployment(it.deploymentId),
@@ -44,8 +53,15 @@ export const presentToken = (it: Token): TokenWire => ({
 })
 
 /** A page of items that were asked for with one more than `limit`: the cursor is the last one's id. */
-export function pageOf<T>(items: T[], limit: number, idOf: (item: T) => string): { items: T[]; next_cursor: string | null } {
+export function pageOf<T>(
+  items: T[],
+  limit: number,
+  idOf: (item: T) => string,
+): { items: T[]; next_cursor: string | null } {
   const page = items.slice(0, limit)
   const last = page.at(-1)
-  return { items: page, next_cursor: items.length > limit && last !== undefined ? idOf(last) : null }
+  return {
+    items: page,
+    next_cursor: items.length > limit && last !== undefined ? idOf(last) : null,
+  }
 }

@@ -21,12 +21,18 @@ export const problemOf = (error: JackError, requestId: string) => ({
 export function asJackError(error: unknown): JackError {
   if (error instanceof JackError) return error
   if (error instanceof HTTPException && error.status < 500) {
-    return new JackError('invalid_request', error.message || 'The request is not valid.', { cause: error })
+    return new JackError('invalid_request', error.message || 'The request is not valid.', {
+      cause: error,
+    })
   }
-  return new JackError('internal', 'Something went wrong on our side. The request id helps us to find it.', {
-    hint: 'Try again; with the same Idempotency-Key nothing happens twice.',
-    cause: error,
-  })
+  return new JackError(
+    'internal',
+    'Something went wrong on our side. The request id helps us to find it.',
+    {
+      hint: 'Try again; with the same Idempotency-Key nothing happens twice.',
+      cause: error,
+    },
+  )
 }
 
 export function answerProblem(c: Context<Door>, error: unknown): Response {
@@ -35,7 +41,8 @@ export function answerProblem(c: Context<Door>, error: unknown): Response {
     'content-type': 'application/problem+json',
     'cache-control': 'no-store',
   }
-  if (known.retryAfterSeconds !== undefined) headers['retry-after'] = String(known.retryAfterSeconds)
+  if (known.retryAfterSeconds !== undefined)
+    headers['retry-after'] = String(known.retryAfterSeconds)
   if (known.status === 401) headers['www-authenticate'] = 'Bearer realm="jack"'
   return c.body(JSON.stringify(problemOf(known, c.get('requestId'))), known.status as 400, headers)
 }

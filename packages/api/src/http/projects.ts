@@ -17,7 +17,11 @@ import { route } from './route.ts'
 export function projectsDoor(app: Hono<Door>, jack: Jack): void {
   route(app, jack, operations.listProjects, async ({ payer, query }) => {
     const { limit, cursor: before } = query
-    const found = await projects.list(jack.db, payer.accountId, { limit: limit + 1, before, only: payer.projectId })
+    const found = await projects.list(jack.db, payer.accountId, {
+      limit: limit + 1,
+      before,
+      only: payer.projectId,
+    })
     const { items, next_cursor } = pageOf(found, limit, (it) => it.projectId)
     return { projects: items.map((it) => presentProject(jack, it)), next_cursor }
   })
@@ -59,7 +63,10 @@ export function projectsDoor(app: Hono<Door>, jack: Jack): void {
 
   route(app, jack, operations.listDeployments, async ({ payer, params, query }) => {
     const project = await findProject(jack, payer, params.project)
-    const found = await deployments.list(jack.db, project.projectId, { limit: query.limit + 1, before: query.cursor })
+    const found = await deployments.list(jack.db, project.projectId, {
+      limit: query.limit + 1,
+      before: query.cursor,
+    })
     const { items, next_cursor } = pageOf(found, query.limit, (it) => it.deploymentId)
     return { deployments: items.map((it) => presentDeployment(jack, project, it)), next_cursor }
   })

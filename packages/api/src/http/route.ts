@@ -39,9 +39,13 @@ export function route<const T extends Operation>(
   const limit = bodyLimit({
     maxSize: limits.requestBodyBytes,
     onError: () => {
-      throw new JackError('body_too_large', `A request body can have ${limits.requestBodyBytes} bytes.`, {
-        hint: 'Upload large programs and static files with the CLI or the SDK.',
-      })
+      throw new JackError(
+        'body_too_large',
+        `A request body can have ${limits.requestBodyBytes} bytes.`,
+        {
+          hint: 'Upload large programs and static files with the CLI or the SDK.',
+        },
+      )
     },
   })
   app.on(operation.method, operation.path, limit, async (c) => {
@@ -66,11 +70,17 @@ export function route<const T extends Operation>(
     const key = c.req.header('idempotency-key')
     if (operation.method !== 'POST' || key === undefined || !payer) return send(c, await work())
     const fingerprint = jack.sha256(`${operation.method} ${c.req.path}\n${text}`)
-    return send(c, await once(jack, payer, key, fingerprint, c.get('requestId'), work as () => Promise<Answer>))
+    return send(
+      c,
+      await once(jack, payer, key, fingerprint, c.get('requestId'), work as () => Promise<Answer>),
+    )
   })
 }
 
-export function send(c: Context<Door>, answer: (Answer & { replayed?: boolean }) | Response): Response {
+export function send(
+  c: Context<Door>,
+  answer: (Answer & { replayed?: boolean }) | Response,
+): Response {
   if (answer instanceof Response) return answer
   const problem = answer.status >= 400
   return c.body(answer.body, answer.status as 200, {

@@ -30,7 +30,8 @@ export function receiveUpload(jack: Jack, req: IncomingMessage): Promise<Manifes
     }
     parser.on('field', (name, value, { valueTruncated }) => {
       try {
-        if (name !== 'manifest') throw new JackError('invalid_request', `The field "${name.slice(0, 60)}" is not known.`)
+        if (name !== 'manifest')
+          throw new JackError('invalid_request', `The field "${name.slice(0, 60)}" is not known.`)
         if (valueTruncated) throw new JackError('body_too_large', 'The manifest is too large.')
         manifest = parse(Manifest, parseJson(value), 'manifest')
         expected = sizesOf(manifest)
@@ -55,14 +56,21 @@ export function receiveUpload(jack: Jack, req: IncomingMessage): Promise<Manifes
     parser.on('close', () => {
       storing.then(() => {
         if (manifest) resolve(manifest)
-        else reject(new JackError('invalid_request', 'The upload has no manifest.', { hint: uploadHint }))
+        else
+          reject(
+            new JackError('invalid_request', 'The upload has no manifest.', { hint: uploadHint }),
+          )
       }, reject)
     })
     for (const event of ['filesLimit', 'fieldsLimit', 'partsLimit'] as const) {
-      parser.on(event, () => fail(new JackError('code_too_large', 'The upload has too many parts.')))
+      parser.on(event, () =>
+        fail(new JackError('code_too_large', 'The upload has too many parts.')),
+      )
     }
     parser.on('error', (cause) =>
-      fail(new JackError('invalid_request', 'The upload is not valid multipart/form-data.', { cause })),
+      fail(
+        new JackError('invalid_request', 'The upload is not valid multipart/form-data.', { cause }),
+      ),
     )
     req.on('close', () => {
       if (!req.complete) fail(new JackError('invalid_request', 'The upload broke off.'))
@@ -71,7 +79,8 @@ export function receiveUpload(jack: Jack, req: IncomingMessage): Promise<Manifes
   })
 }
 
-const uploadHint = 'Send multipart/form-data with the field "manifest" first, then one part a file, named by its sha256.'
+const uploadHint =
+  'Send multipart/form-data with the field "manifest" first, then one part a file, named by its sha256.'
 
 function parserOf(req: IncomingMessage): busboy.Busboy {
   try {
@@ -86,7 +95,10 @@ function parserOf(req: IncomingMessage): busboy.Busboy {
       },
     })
   } catch (cause) {
-    throw new JackError('invalid_request', 'An upload is multipart/form-data.', { hint: uploadHint, cause })
+    throw new JackError('invalid_request', 'An upload is multipart/form-data.', {
+      hint: uploadHint,
+      cause,
+    })
   }
 }
 
@@ -98,13 +110,21 @@ function sizesOf(manifest: Manifest): Map<string, number> {
   const sizes = new Map(files)
   const total = [...sizes.values()].reduce((sum, it) => sum + it, 0)
   if (total > limits.bundleBytes + limits.assetBytes) {
-    throw new JackError('code_too_large', `An upload can have ${limits.bundleBytes + limits.assetBytes} bytes.`)
+    throw new JackError(
+      'code_too_large',
+      `An upload can have ${limits.bundleBytes + limits.assetBytes} bytes.`,
+    )
   }
   if (manifest.source_map) sizes.set(manifest.source_map, 4 * limits.bundleBytes)
   return sizes
 }
 
-async function store(jack: Jack, sha256: string, stream: Readable, sizeBytes: number): Promise<void> {
+async function store(
+  jack: Jack,
+  sha256: string,
+  stream: Readable,
+  sizeBytes: number,
+): Promise<void> {
   if (await jack.blobs.has(sha256)) {
     stream.resume()
     return

@@ -17,9 +17,13 @@ export async function bundleExecution(
   { code, files, entry }: Pick<ExecuteRequest, 'code' | 'files' | 'entry'>,
 ): Promise<Bundle> {
   if ((code === undefined) === (files === undefined)) {
-    throw new JackError(code === undefined ? 'missing_files' : 'invalid_request', 'Send the program as `code` or as `files`.', {
-      hint: 'For example {"code": "export const run = (input) => input.a + 1", "input": {"a": 1}}.',
-    })
+    throw new JackError(
+      code === undefined ? 'missing_files' : 'invalid_request',
+      'Send the program as `code` or as `files`.',
+      {
+        hint: 'For example {"code": "export const run = (input) => input.a + 1", "input": {"a": 1}}.',
+      },
+    )
   }
   const sources = code === undefined ? filesOf(files ?? {}) : { 'main.ts': code }
   const key = jack.sha256(JSON.stringify([code ?? null, files ?? null, entry ?? null]))

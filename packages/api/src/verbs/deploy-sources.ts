@@ -1,5 +1,11 @@
 import type { Bundle } from '@jackcloud/bundler'
-import { type DeployRequest, type DeployResponse, limits, Manifest, manifestOf } from '@jackcloud/sdk/wire'
+import {
+  type DeployRequest,
+  type DeployResponse,
+  limits,
+  Manifest,
+  manifestOf,
+} from '@jackcloud/sdk/wire'
 import type { Jack } from '../jack.ts'
 import type { Payer } from '../Payer.ts'
 import { bundleDeploy } from './bundle-deploy.ts'
@@ -13,7 +19,10 @@ export async function deploySources(
 ): Promise<DeployResponse> {
   const program = await bundleDeploy(jack, request)
   const modules = program.bundle?.modules ?? []
-  const digests = modules.map(({ bytes }) => ({ sha256: jack.sha256(bytes), sizeBytes: bytes.length }))
+  const digests = modules.map(({ bytes }) => ({
+    sha256: jack.sha256(bytes),
+    sizeBytes: bytes.length,
+  }))
   const sourceMap = program.bundle && sourceMapOf(program.bundle)
   const map = sourceMap && jack.sha256(sourceMap)
 

@@ -1,4 +1,12 @@
-import { type DeployResponse, defaultCompatibilityDate, fromUsd, limits, type Manifest, prices, toUsd } from '@jackcloud/sdk/wire'
+import {
+  type DeployResponse,
+  defaultCompatibilityDate,
+  fromUsd,
+  limits,
+  type Manifest,
+  prices,
+  toUsd,
+} from '@jackcloud/sdk/wire'
 import { blobsOf, canonicalVersion, sizeOf, type Version, versionOf } from '../Deployment.ts'
 import { JackError } from '../Errors.ts'
 import { projectLabel } from '../Host.ts'
@@ -92,7 +100,13 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
       throw new JackError('not_found', 'The project was deleted while it was deployed to.')
     }
     if (manifest.env) await jack.env.merge(db, project.projectId, manifest.env, limits.envNames)
-    await deployments.add(db, { deploymentId, projectId: project.projectId, version, digest, sizeBytes: sizeOf(version) })
+    await deployments.add(db, {
+      deploymentId,
+      projectId: project.projectId,
+      version,
+      digest,
+      sizeBytes: sizeOf(version),
+    })
   }
 
   async function makeLive(db: Db): Promise<Project> {
@@ -125,7 +139,10 @@ async function requireComplete(jack: Jack, version: Version): Promise<void> {
   }
   const assetBytes = (version.assets?.files ?? []).reduce((sum, it) => sum + it.size_bytes, 0)
   if (assetBytes > limits.assetBytes) {
-    throw new JackError('code_too_large', `The static files are larger than ${limits.assetBytes} bytes together.`)
+    throw new JackError(
+      'code_too_large',
+      `The static files are larger than ${limits.assetBytes} bytes together.`,
+    )
   }
   for (const { sha256 } of blobsOf(version)) {
     if (await jack.blobs.has(sha256)) continue
@@ -144,12 +161,18 @@ function requireUpdatable(existing: Project, manifest: Manifest): void {
 }
 
 /** Whether this very version is live with these very settings, so that there is nothing to do. */
-async function isLive(jack: Jack, project: Project, digest: string, manifest: Manifest): Promise<boolean> {
+async function isLive(
+  jack: Jack,
+  project: Project,
+  digest: string,
+  manifest: Manifest,
+): Promise<boolean> {
   if (project.status !== 'active' || !project.liveDeploymentId) return false
   const live = await deployments.find(jack.db, project.liveDeploymentId)
   if (live?.digest !== digest) return false
   if (manifest.ttl_hours !== undefined && manifest.ttl_hours !== project.ttlHours) return false
-  if (manifest.budget_usd !== undefined && fromUsd(manifest.budget_usd) !== project.budgetMicroUsd) return false
+  if (manifest.budget_usd !== undefined && fromUsd(manifest.budget_usd) !== project.budgetMicroUsd)
+    return false
   if (!manifest.env) return true
   const env = await jack.env.read(jack.db, project.projectId)
   return Object.entries(manifest.env).every(([name, value]) => (env[name] ?? null) === value)
@@ -175,7 +198,11 @@ function newProject(jack: Jack, payer: Payer, name: string): Project {
   }
 }
 
-async function mergedEnv(jack: Jack, existing: Project | undefined, manifest: Manifest): Promise<Record<string, string>> {
+async function mergedEnv(
+  jack: Jack,
+  existing: Project | undefined,
+  manifest: Manifest,
+): Promise<Record<string, string>> {
   const env = existing ? await jack.env.read(jack.db, existing.projectId) : {}
   for (const [name, value] of Object.entries(manifest.env ?? {})) {
     if (value === null) delete env[name]
@@ -189,7 +216,13 @@ function present(
   project: Project,
   deploymentId: string,
   version: Version,
-  it: { digest: string; created: boolean; deduplicated: boolean; warnings: string[]; chargedMicroUsd: bigint },
+  it: {
+    digest: string
+    created: boolean
+    deduplicated: boolean
+    warnings: string[]
+    chargedMicroUsd: bigint
+  },
 ): DeployResponse {
   return {
     url: jack.urls.project(project.label),

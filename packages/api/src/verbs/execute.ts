@@ -1,6 +1,13 @@
-import { errorCodes, type ExecuteRequest, type ExecuteResponse, limits, prices, toUsd } from '@jackcloud/sdk/wire'
-import type { ExecutionLimits, Outcome } from '../engine/Engine.ts'
+import {
+  type ExecuteRequest,
+  type ExecuteResponse,
+  errorCodes,
+  limits,
+  prices,
+  toUsd,
+} from '@jackcloud/sdk/wire'
 import { JackError } from '../Errors.ts'
+import type { ExecutionLimits, Outcome } from '../engine/Engine.ts'
 import type { Jack } from '../jack.ts'
 import { type Payer, spendingToken } from '../Payer.ts'
 import { capture, release, reserve } from '../store/ledger.ts'

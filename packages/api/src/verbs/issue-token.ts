@@ -1,5 +1,5 @@
-import { fromUsd } from '@jackcloud/sdk/wire'
 import type { CreateToken } from '@jackcloud/sdk/wire'
+import { fromUsd } from '@jackcloud/sdk/wire'
 import type { z } from 'zod'
 import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
@@ -13,7 +13,9 @@ export async function issueToken(
   payer: Payer,
   it: z.output<typeof CreateToken>,
 ): Promise<{ token: tokens.Token; secret: string }> {
-  const projectId = it.project ? (await findProject(jack, payer, it.project)).projectId : payer.projectId
+  const projectId = it.project
+    ? (await findProject(jack, payer, it.project)).projectId
+    : payer.projectId
   const secret = tokens.newSecret()
   const tokenId = jack.newId('tok')
   await tokens.add(
@@ -24,8 +26,11 @@ export async function issueToken(
       name: it.name,
       scopes: it.scopes,
       projectId,
-      dailyCapMicroUsd: it.daily_cap_usd === undefined ? payer.dailyCapMicroUsd : fromUsd(it.daily_cap_usd),
-      expiresAt: it.expires_in_hours ? new Date(jack.now().getTime() + it.expires_in_hours * 3_600_000) : null,
+      dailyCapMicroUsd:
+        it.daily_cap_usd === undefined ? payer.dailyCapMicroUsd : fromUsd(it.daily_cap_usd),
+      expiresAt: it.expires_in_hours
+        ? new Date(jack.now().getTime() + it.expires_in_hours * 3_600_000)
+        : null,
     },
     secret,
   )

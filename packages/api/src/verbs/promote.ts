@@ -6,13 +6,23 @@ import { projectChanged } from '../store/notices.ts'
 import * as projects from '../store/projects.ts'
 
 /** Makes a version of the project live. Free. Throws `not_found` when the project has no such version. */
-export async function promote(jack: Jack, project: Project, deploymentId: string): Promise<Project> {
+export async function promote(
+  jack: Jack,
+  project: Project,
+  deploymentId: string,
+): Promise<Project> {
   requireDeployable(project)
   const deployment = await deployments.find(jack.db, deploymentId)
   if (deployment?.projectId !== project.projectId) {
-    throw new JackError('not_found', `The project has no deployment ${deploymentId.slice(0, 60)}.`, {
-      next: [{ command: `jack deployments ${project.name}`, when: 'you want to see what it has' }],
-    })
+    throw new JackError(
+      'not_found',
+      `The project has no deployment ${deploymentId.slice(0, 60)}.`,
+      {
+        next: [
+          { command: `jack deployments ${project.name}`, when: 'you want to see what it has' },
+        ],
+      },
+    )
   }
   return jack.db.transaction().execute(async (db) => {
     const current = await projects.lock(db, project.projectId)
@@ -25,7 +35,11 @@ export async function promote(jack: Jack, project: Project, deploymentId: string
 }
 
 /** Makes the version live that was live before, or the one that is named. Throws `conflict` when there is none. */
-export async function rollback(jack: Jack, project: Project, deploymentId?: string): Promise<Project> {
+export async function rollback(
+  jack: Jack,
+  project: Project,
+  deploymentId?: string,
+): Promise<Project> {
   if (deploymentId !== undefined) return promote(jack, project, deploymentId)
   const previous =
     project.liveDeploymentId &&
@@ -33,7 +47,9 @@ export async function rollback(jack: Jack, project: Project, deploymentId?: stri
   if (!previous) {
     throw new JackError('conflict', 'No version was live before this one.', {
       hint: 'Name the version to go back to.',
-      next: [{ command: `jack deployments ${project.name}`, when: 'you want to see what there is' }],
+      next: [
+        { command: `jack deployments ${project.name}`, when: 'you want to see what there is' },
+      ],
     })
   }
   return promote(jack, project, previous)

@@ -1,7 +1,7 @@
 import {
-  DeployRequest,
+  type DeployRequest,
   defaultCompatibilityDate,
-  ExecuteRequest,
+  type ExecuteRequest,
   Manifest,
   manifestOf,
   prices,
@@ -62,7 +62,8 @@ async function quoteDeploy(jack: Jack, payer: Payer | null, request: DeployReque
   const digest = jack.sha256(canonicalVersion(version))
   const name = request.name ?? program.name
   const project = payer && name ? await projects.find(jack.db, payer.accountId, name) : undefined
-  const live = project?.liveDeploymentId && (await deployments.find(jack.db, project.liveDeploymentId))
+  const live =
+    project?.liveDeploymentId && (await deployments.find(jack.db, project.liveDeploymentId))
   const deduplicated = Boolean(live && live.digest === digest && project.status === 'active')
   return {
     operation: 'deploy' as const,

@@ -25,7 +25,10 @@ export function requireValues(changes: Record<string, string | null>): void {
   for (const [name, value] of Object.entries(changes)) {
     if (value === null) continue
     if (Buffer.byteLength(value) > limits.envValueBytes) {
-      throw new JackError('invalid_request', `The value of ${name} is longer than ${limits.envValueBytes} bytes.`)
+      throw new JackError(
+        'invalid_request',
+        `The value of ${name} is longer than ${limits.envValueBytes} bytes.`,
+      )
     }
     if (value.includes('\0')) {
       throw new JackError('invalid_request', `The value of ${name} has a NUL character.`)

@@ -1,8 +1,8 @@
 import type { Manifest } from '@jackcloud/sdk/wire'
 import { findAsset, indexAssets, workerFirst } from '../Assets.ts'
 import type { Version } from '../Deployment.ts'
-import type { App } from '../engine/Engine.ts'
 import { JackError } from '../Errors.ts'
+import type { App } from '../engine/Engine.ts'
 import type { Jack } from '../jack.ts'
 
 /** How long a version may take to answer one verification. */
@@ -21,10 +21,14 @@ export async function verify(
   for (const { path, status } of requests) {
     const answer = assetStatus(version, path) ?? (await ask(jack, app, path))
     if (answer.status === status) continue
-    throw new JackError('deploy_failed', `The new version answered ${answer.status} to ${path} instead of ${status}.`, {
-      hint: 'Traffic stays on the version that was live before. Nothing was charged.',
-      fields: { verify: { path, expected: status, status: answer.status, body: answer.body } },
-    })
+    throw new JackError(
+      'deploy_failed',
+      `The new version answered ${answer.status} to ${path} instead of ${status}.`,
+      {
+        hint: 'Traffic stays on the version that was live before. Nothing was charged.',
+        fields: { verify: { path, expected: status, status: answer.status, body: answer.body } },
+      },
+    )
   }
 }
 
