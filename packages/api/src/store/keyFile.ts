@@ -22,7 +22,8 @@ export async function encryptionKey(given: string | undefined, path: string): Pr
   const text = given ?? (await readSecret(path))
   if (text !== undefined) {
     const key = Buffer.from(text, 'base64')
-    if (key.length !== 32) throw new Error('The encryption key must be 32 bytes in base64: openssl rand -base64 32')
+    if (key.length !== 32)
+      throw new Error('The encryption key must be 32 bytes in base64: openssl rand -base64 32')
     return key
   }
   const key = randomBytes(32)

@@ -13,7 +13,7 @@ create table ledger_account (
   available_micro_usd bigint not null default 0 check (available_micro_usd >= 0),
   held_micro_usd bigint not null default 0 check (held_micro_usd >= 0),
   created_at timestamptz not null default now()
-);
+) with (fillfactor = 50); -- room to update rows in place
 
 create table ledger_transfer (
   transfer_id text primary key,
@@ -50,7 +50,7 @@ create trigger ledger_transfer_stays_whole before truncate on ledger_transfer
 
 create table ledger_reservation (
   reservation_id text primary key,
-  account_id text not null references ledger_account,
+  account_id text not null,
   amount_micro_usd bigint not null check (amount_micro_usd > 0),
   kind text not null,
   ref text,
