@@ -39,19 +39,19 @@ export function refuse(
 
 const page = (status: number, title: string, detail: string, hint = ''): string => `<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>${status} ${escape(title)}</title>
+<title>${status} ${escapeHtml(title)}</title>
 <style>
   :root { color-scheme: light dark; font: 17px/1.5 system-ui, sans-serif }
   body { max-width: 34rem; margin: 20vh auto; padding: 0 1.5rem }
   h1 { font-size: 1.3rem } p { opacity: .8 } small { opacity: .5 }
 </style>
-<h1>${escape(title)}</h1>
-<p>${escape(detail)} ${escape(hint)}</p>
+<h1>${escapeHtml(title)}</h1>
+<p>${escapeHtml(detail)} ${escapeHtml(hint)}</p>
 <small>${status}, answered by Jack</small>
 </html>
 `
 
-const escape = (text: string): string =>
+const escapeHtml = (text: string): string =>
   text.replace(
     /[&<>"]/g,
     (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c] as string,

@@ -44,7 +44,10 @@ export class Routes {
   forget(label: string | null): void {
     this.#epoch++
     this.#pending.clear()
-    if (label === null) return this.#known.clear()
+    if (label === null) {
+      this.#known.clear()
+      return
+    }
     for (const [key, { found }] of this.#known.entries()) {
       if (key === label || found?.project.label === label) this.#known.delete(key)
     }

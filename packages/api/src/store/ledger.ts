@@ -302,9 +302,17 @@ interface Row {
 }
 
 async function call(db: Db, step: ReturnType<typeof sql>): Promise<Row> {
-  const { rows } = await sql<Row>`select * from ${step}`.execute(db)
-  return rows[0] as Row
+  try {
+    const { rows } = await sql<Row>`select * from ${step}`.execute(db)
+    return rows[0] as Row
+  } catch (error) {
+    // Only another account's row could be locked at the same moment: the id is in use there.
+    if ((error as { code?: string }).code !== UNIQUE_VIOLATION) throw error
+    return { outcome: 'mismatch' } as Row
+  }
 }
+
+const UNIQUE_VIOLATION = '23505'
 
 async function settle(
   db: Db,
@@ -318,6 +326,7 @@ async function settle(
     sql`ledger_settle(${id}, ${captured}, ${known.ref ?? null}, ${known.projectId ?? null})`,
   )
   if (row.outcome === 'unknown') throw new Error(`There is no reservation ${id}.`)
+  if (row.outcome === 'mismatch') throw idConflict(id)
   if (row.outcome === 'too_much')
     throw new RangeError(`cannot capture ${captured} of ${row.reserved} reserved as ${id}`)
   return {
@@ -344,11 +353,14 @@ function happened(
     case 'over_cap':
       throw dailyCapExceeded(it.token?.dailyCapMicroUsd ?? 0n, amount)
     case 'mismatch':
-      throw new JackError('idempotency_conflict', `The id ${it.id} was used for another payment.`)
+      throw idConflict(it.id)
     default:
       throw new Error(`The ledger answered ${row.outcome} to ${it.id}.`)
   }
 }
+
+const idConflict = (id: string) =>
+  new JackError('idempotency_conflict', `The id ${id} was used for another payment.`)
 
 function positive(microUsd: bigint): bigint {
   if (microUsd <= 0n) throw new RangeError(`not a positive amount: ${microUsd}`)
