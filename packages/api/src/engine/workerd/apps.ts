@@ -1,0 +1,549 @@
+import { chmodSync, chownSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { join } from 'node:path'
+import { Client, Pool } from 'undici'
+import type { ErrorCode } from '@jackcloud/sdk/wire'
+import { JackError } from '../../Errors.ts'
+import type { App, AppName, EngineEvents, Lease, RunningApp } from '../Engine.ts'
+import { ownMemoryBytes, type ProcessClock } from './clock.ts'
+import { appConfig, environmentNames } from './config.ts'
+import type { Configs } from './configs.ts'
+import { type EgressOptions, egressServer } from './egress.ts'
+import { limitLogs } from './logs.ts'
+import { outOfMemory, type OutputLine, uncaught } from './output.ts'
+import { type Processes, StartError, type WorkerProcess } from './processes.ts'
+import { startFailure } from './startFailure.ts'
+import type { Guard, Watchdog } from './watchdog.ts'
+
+export interface AppsOptions {
+  processes: Processes
+  configs: Configs
+  clock: ProcessClock
+  watchdog: Watchdog
+  events: EngineEvents
+  idleMs: number
+  maxLive: number
+  egress: EgressOptions
+  assets?: (deploymentId: string, request: IncomingMessage, response: ServerResponse) => void
+  now: () => number
+}
+
+/** One revision of one deployment. Keeps what a start needs but the modules: those are in the compiled config. */
+interface Version {
+  app: Omit<App, 'modules'>
+  digest: string
+  /** Grows: the highest of a deployment is its current one. */
+  order: number
+  live?: LiveApp
+  starting?: Promise<LiveApp>
+  /** Kills and failed starts in a row, and when the next start is allowed. */
+  strikes: number
+  retryAt: number
+}
+
+interface LiveApp {
+  process: WorkerProcess
+  requests: Pool
+  control: Client
+  leases: number
+  idleSince: number
+  startedAt: Date
+  /** No new requests: it is being replaced or put to sleep. */
+  ending?: Promise<void>
+  /** When it ended by our doing, so that its exit is no crash. */
+  expected: boolean
+  guard?: Guard | undefined
+  billedNs: bigint
+  ticked: { cpuNs: bigint; at: number }
+  /** CPU clock when the ping was sent that is not answered yet. */
+  pingedNs?: bigint | undefined
+}
+
+const METER_MS = 250
+const STUCK_MS = 25
+const DRAIN_MS = 30_000
+/** Between asking a process to end and ending it: for what the app does after its last response. */
+const GRACE_MS = 2000
+
+/** Hosts apps: one process for each version that somebody asks for. */
+export class Apps {
+  readonly #options: AppsOptions
+  readonly #deployments = new Map<string, Map<string, Version>>()
+  readonly #draining = new Set<{ version: Version; live: LiveApp }>()
+  readonly #meter: NodeJS.Timeout
+  #order = 0
+  #closed = false
+
+  constructor(options: AppsOptions) {
+    this.#options = options
+    this.#meter = setInterval(() => this.#tick(), METER_MS)
+    this.#meter.unref()
+  }
+
+  /** Compiles and starts a version; it stays up for the first request. */
+  async put(app: App): Promise<void> {
+    const version = await this.#prepare(app, 'deploy_failed')
+    const known = this.#find(app)
+    if (known?.live && known.digest === version.digest) return
+    const { live } = await this.#start(version, app, 'deploy_failed')
+    this.#adopt(version, live)
+  }
+
+  async open(name: AppName, load: () => Promise<App>): Promise<Lease> {
+    if (this.#closed)
+      throw new JackError('unavailable', 'This server is shutting down', { retryAfterSeconds: 5 })
+    const version = this.#find(name) ?? (await this.#loadOnce(name, load))
+    const live = usable(version.live) ?? (await this.#wake(version, load))
+    return this.#lease(version, live)
+  }
+
+  async remove(deploymentId: string): Promise<void> {
+    const versions = [...(this.#deployments.get(deploymentId)?.values() ?? [])]
+    this.#deployments.delete(deploymentId)
+    await Promise.all(
+      versions.map(async (version) => {
+        const live = version.live ?? (await version.starting?.catch(() => undefined))
+        if (live) await this.#drain(version, live, DRAIN_MS)
+        if (!this.#uses(version.digest)) await this.#options.configs.remove(version.digest)
+      }),
+    )
+  }
+
+  running(): RunningApp[] {
+    return [...this.#live(), ...this.#draining].map(({ version, live }) => ({
+      deploymentId: version.app.deploymentId,
+      revision: version.app.revision,
+      projectId: version.app.projectId,
+      pid: live.process.pid,
+      requests: live.leases,
+      startedAt: live.startedAt,
+    }))
+  }
+
+  async close(graceMs: number): Promise<void> {
+    this.#closed = true
+    const starting = this.#versions().map((version) => version.starting?.catch(() => undefined))
+    await Promise.all(starting)
+    await Promise.all(
+      [...this.#live(), ...this.#draining].map(({ version, live }) =>
+        this.#drain(version, live, graceMs),
+      ),
+    )
+    clearInterval(this.#meter)
+  }
+
+  #find(name: AppName): Version | undefined {
+    return this.#deployments.get(name.deploymentId)?.get(name.revision)
+  }
+
+  readonly #loading = new Map<string, Promise<Version>>()
+
+  #loadOnce(name: AppName, load: () => Promise<App>): Promise<Version> {
+    const key = `${name.deploymentId}\n${name.revision}`
+    const running = this.#loading.get(key)
+    if (running) return running
+    const loading = (async () => {
+      const version = await this.#prepare(await load(), 'app_failed')
+      this.#keep(version)
+      return version
+    })().finally(() => this.#loading.delete(key))
+    this.#loading.set(key, loading)
+    return loading
+  }
+
+  /** Checks what cannot be started, and compiles. */
+  async #prepare(app: App, code: ErrorCode): Promise<Version> {
+    checkEnvironment(app, code)
+    const config = appConfig(app)
+    try {
+      await this.#options.configs.compile(config)
+    } catch (error) {
+      throw startFailure(code, String((error as { stderr?: unknown }).stderr ?? error))
+    }
+    const { modules: _, ...rest } = app
+    const digest = this.#options.configs.digest(config)
+    return { app: rest, digest, order: ++this.#order, strikes: 0, retryAt: 0 }
+  }
+
+  #keep(version: Version): void {
+    const { deploymentId, revision } = version.app
+    const versions = this.#deployments.get(deploymentId) ?? new Map<string, Version>()
+    versions.set(revision, version)
+    this.#deployments.set(deploymentId, versions)
+  }
+
+  /** A version that was just put takes over from whatever the deployment ran before. */
+  #adopt(version: Version, live: LiveApp): void {
+    const before = this.#find(version.app)
+    this.#keep(version)
+    version.live = live
+    if (before?.live && before !== version) void this.#drain(before, before.live, DRAIN_MS)
+    this.#retireOlder(version)
+  }
+
+  /** Starts once for many callers. */
+  #wake(version: Version, load: () => Promise<App>): Promise<LiveApp> {
+    const wait = version.retryAt - this.#options.now()
+    if (wait > 0)
+      return Promise.reject(
+        new JackError('app_failed', 'The app was stopped too often and waits before it starts again', {
+          hint: 'See its logs: it used too much CPU or memory, or it crashed',
+          retryAfterSeconds: Math.ceil(wait / 1000),
+        }),
+      )
+    version.starting ??= this.#startKept(version, load).finally(() => {
+      delete version.starting
+    })
+    return version.starting
+  }
+
+  async #startKept(version: Version, load: () => Promise<App>): Promise<LiveApp> {
+    try {
+      const app = (await this.#options.configs.find(version.digest)) ? undefined : await load()
+      const { live } = await this.#start(version, app, 'app_failed', load)
+      version.live = live
+      this.#retireOlder(version)
+      return live
+    } catch (error) {
+      this.#strike(version)
+      throw error
+    }
+  }
+
+  #retireOlder(current: Version): void {
+    const versions = this.#deployments.get(current.app.deploymentId)
+    for (const [revision, version] of versions ?? []) {
+      if (version.order >= current.order) continue
+      versions?.delete(revision)
+      if (version.live) void this.#drain(version, version.live, DRAIN_MS)
+      else void version.starting?.then((live) => this.#drain(version, live, DRAIN_MS)).catch(() => {})
+    }
+  }
+
+  async #start(
+    version: Version,
+    app: App | undefined,
+    code: ErrorCode,
+    reload?: () => Promise<App>,
+  ): Promise<{ live: LiveApp }> {
+    await this.#makeRoom()
+    const { configs } = this.#options
+    const path = app
+      ? await configs.compile(appConfig(app))
+      : ((await configs.find(version.digest)) ?? (await configs.compile(appConfig(await reload!()))))
+    return { live: await this.#boot(version, path, code) }
+  }
+
+  async #boot(version: Version, config: string, code: ErrorCode): Promise<LiveApp> {
+    const { processes, clock, now } = this.#options
+    const { app } = version
+    const names = environmentNames(app)
+    const servers: Server[] = []
+    const log = this.#logOf(version)
+    let process: WorkerProcess
+    try {
+      process = await processes.start({
+        purpose: 'app',
+        config,
+        memoryMb: app.limits.memoryMb,
+        listens: ['http', 'control'],
+        connects: [
+          ...(app.egress === 'public' ? ['outbound'] : []),
+          ...(app.assetsBinding ? ['assets'] : []),
+        ],
+        env: Object.fromEntries(names.map(([name, variable]) => [variable, app.env[name] as string])),
+        onLine: log,
+        prepare: async (dir, uid) => {
+          if (app.egress === 'public')
+            servers.push(
+              await listen(egressServer(this.#options.egress), join(dir, 'outbound.sock'), uid),
+            )
+          if (app.assetsBinding)
+            servers.push(await listen(this.#assetsServer(app), join(dir, 'assets.sock'), uid))
+        },
+      })
+    } catch (error) {
+      for (const server of servers) server.close()
+      if (error instanceof StartError) throw startFailure(code, error.message)
+      throw error
+    }
+    const client = { socketPath: process.socket('http'), headersTimeout: 0, bodyTimeout: 0 }
+    const startCpu = clock.cpuNs(process.pid)
+    const live: LiveApp = {
+      process,
+      requests: new Pool('http://app', { ...client, connections: 256, keepAliveTimeout: 600_000 }),
+      control: new Client('http://app', {
+        socketPath: process.socket('control'),
+        headersTimeout: 0,
+        keepAliveTimeout: 600_000,
+      }),
+      leases: 0,
+      idleSince: now(),
+      startedAt: new Date(now()),
+      expected: false,
+      billedNs: startCpu,
+      ticked: { cpuNs: startCpu, at: performance.now() },
+    }
+    void process.exited.then(() => {
+      for (const server of servers) {
+        server.close()
+        server.closeAllConnections()
+      }
+      this.#ended(version, live)
+    })
+    // A first connection of its own costs the first request nothing; and it shows that the app answers at all.
+    void this.#ping(version, live)
+    return live
+  }
+
+  #assetsServer(app: Omit<App, 'modules'>): Server {
+    return createServer((request, response) => {
+      if (this.#options.assets) this.#options.assets(app.deploymentId, request, response)
+      else response.writeHead(404).end()
+    })
+  }
+
+  #logOf(version: Version): (line: OutputLine) => void {
+    const { deploymentId, revision, projectId } = version.app
+    const write = limitLogs(
+      (line) =>
+        this.#options.events.log({
+          ...line,
+          deploymentId,
+          revision,
+          projectId,
+          at: new Date(this.#options.now()),
+        }),
+      this.#options.now,
+    )
+    return (line) => {
+      if (line.from === 'program') write(line)
+      else {
+        const message = uncaught(line.message)
+        if (message !== undefined) write({ level: 'error', message: `Uncaught ${message}` })
+      }
+    }
+  }
+
+  #lease(version: Version, live: LiveApp): Lease {
+    live.leases++
+    live.guard ??= this.#options.watchdog.guard({
+      pid: live.process.pid,
+      memoryMb: memoryCapMb(version),
+    })
+    let released = false
+    return {
+      dispatcher: live.requests,
+      origin: 'http://app',
+      headers: {},
+      release: () => {
+        if (released) return
+        released = true
+        live.leases--
+        live.idleSince = this.#options.now()
+        if (live.leases > 0) return
+        this.#bill(version, live)
+        this.#unguard(version, live)
+      },
+    }
+  }
+
+  /** Stops the fast look at an idle app's memory; says so if it had to kill. */
+  #unguard(version: Version, live: LiveApp): void {
+    const fired = live.guard?.end()
+    live.guard = undefined
+    if (fired && !live.expected) this.#killed(version, live, 'memory', 'It used too much memory')
+  }
+
+  /** Every quarter of a second: bill, look for what is stuck or too large, put to sleep what nobody asks for. */
+  #tick(): void {
+    for (const { version, live } of [...this.#live(), ...this.#draining]) {
+      if (live.process.dead) continue
+      this.#bill(version, live)
+      const cpuNs = live.billedNs
+      const at = performance.now()
+      const used = Number(cpuNs - live.ticked.cpuNs) / 1e6
+      const busy = used > (at - live.ticked.at) / 2
+      live.ticked = { cpuNs, at }
+      if (busy && live.pingedNs === undefined) void this.#ping(version, live)
+      if (ownMemoryBytes(live.process.pid) > memoryCapMb(version) * 1048576)
+        this.#kill(version, live, 'memory', 'It used too much memory')
+      else if (
+        live.leases === 0 &&
+        live.ending === undefined &&
+        !busy &&
+        this.#options.now() - live.idleSince > this.#options.idleMs
+      )
+        void this.#drain(version, live, DRAIN_MS)
+    }
+  }
+
+  /** Bills the CPU since the last time. */
+  #bill(version: Version, live: LiveApp): void {
+    const now = this.#options.clock.cpuNs(live.process.pid)
+    if (now <= live.billedNs) return
+    const cpuMs = Number(now - live.billedNs) / 1e6
+    live.billedNs = now
+    const { deploymentId, revision, projectId } = version.app
+    this.#options.events.cpu({ deploymentId, revision, projectId, cpuMs })
+  }
+
+  /**
+   * Asks a socket beside the app's for an answer. The process has one thread: as long as it answers, no request is
+   * stuck in a loop. It is killed for the CPU that it burns while it does not answer, so a slow machine kills nobody.
+   */
+  async #ping(version: Version, live: LiveApp): Promise<void> {
+    const start = this.#options.clock.cpuNs(live.process.pid)
+    live.pingedNs = start
+    const limit = BigInt(version.app.limits.requestCpuMs) * 1_000_000n
+    const timer = setInterval(() => {
+      const now = this.#options.clock.cpuNs(live.process.pid)
+      if (start >= 0n && now - start > limit)
+        this.#kill(version, live, 'cpu', `It ran for ${version.app.limits.requestCpuMs} ms without a pause`)
+    }, STUCK_MS)
+    try {
+      const response = await live.control.request({ path: '/', method: 'GET' })
+      await response.body.dump()
+    } catch {
+      // The process ended; its exit tells.
+    } finally {
+      clearInterval(timer)
+      live.pingedNs = undefined
+    }
+  }
+
+  #kill(version: Version, live: LiveApp, reason: 'cpu' | 'memory', detail: string): void {
+    if (live.expected || live.process.dead) return
+    this.#bill(version, live)
+    this.#killed(version, live, reason, detail)
+    live.process.kill()
+  }
+
+  #killed(version: Version, live: LiveApp, reason: 'cpu' | 'memory' | 'crash', detail: string): void {
+    live.expected = true
+    if (version.live === live) delete version.live
+    this.#strike(version)
+    const { deploymentId, revision, projectId } = version.app
+    this.#options.events.killed({ deploymentId, revision, projectId, reason, detail })
+  }
+
+  /** The first restart is free; after that each waits twice as long, up to a minute. */
+  #strike(version: Version): void {
+    version.strikes++
+    const wait = version.strikes < 2 ? 0 : Math.min(60_000, 500 * 2 ** (version.strikes - 2))
+    version.retryAt = this.#options.now() + wait
+    setTimeout(() => {
+      version.strikes = Math.max(0, version.strikes - 1)
+    }, 60_000).unref()
+  }
+
+  #ended(version: Version, live: LiveApp): void {
+    this.#unguard(version, live)
+    if (version.live === live) delete version.live
+    void live.requests.destroy().catch(() => {})
+    void live.control.destroy().catch(() => {})
+    if (live.expected) return
+    const memory = outOfMemory.test(live.process.errors())
+    this.#killed(
+      version,
+      live,
+      memory ? 'memory' : 'crash',
+      memory ? 'It used too much memory' : lastLine(live.process.errors()),
+    )
+  }
+
+  /** Takes no more requests, lets those that run finish, asks it to end, and ends it. */
+  #drain(version: Version, live: LiveApp, graceMs: number): Promise<void> {
+    if (version.live === live) delete version.live
+    live.ending ??= (async () => {
+      const entry = { version, live }
+      this.#draining.add(entry)
+      try {
+        const until = performance.now() + graceMs
+        while (live.leases > 0 && !live.process.dead && performance.now() < until) await pause(10)
+        this.#bill(version, live)
+        live.expected = true
+        if (live.leases === 0) {
+          await Promise.all([
+            live.requests.destroy().catch(() => {}),
+            live.control.destroy().catch(() => {}),
+          ])
+          live.process.kill('SIGTERM')
+          await Promise.race([live.process.exited, pause(Math.min(GRACE_MS, graceMs))])
+          this.#bill(version, live)
+        }
+        live.process.kill()
+        await live.process.exited
+      } finally {
+        this.#draining.delete(entry)
+      }
+    })()
+    return live.ending
+  }
+
+  /** Puts the app to sleep that nobody asked for longest, when there are as many as fit. */
+  async #makeRoom(): Promise<void> {
+    const live = this.#live()
+    if (live.length + this.#draining.size < this.#options.maxLive) return
+    const idle = live
+      .filter((entry) => entry.live.leases === 0)
+      .sort((a, b) => a.live.idleSince - b.live.idleSince)[0]
+    if (idle) {
+      void this.#drain(idle.version, idle.live, DRAIN_MS)
+      return
+    }
+    if (live.length >= this.#options.maxLive)
+      throw new JackError('unavailable', 'This server runs as many apps as it can', {
+        retryAfterSeconds: 1,
+      })
+  }
+
+  #versions(): Version[] {
+    return [...this.#deployments.values()].flatMap((versions) => [...versions.values()])
+  }
+
+  #live(): { version: Version; live: LiveApp }[] {
+    return this.#versions().flatMap((version) =>
+      version.live ? [{ version, live: version.live }] : [],
+    )
+  }
+
+  #uses(digest: string): boolean {
+    return this.#versions().some((version) => version.digest === digest)
+  }
+}
+
+const usable = (live: LiveApp | undefined) =>
+  live && !live.ending && !live.process.dead ? live : undefined
+
+/** Heap, and as much again for buffers, WebAssembly and the runtime itself. */
+const memoryCapMb = (version: Version) => version.app.limits.memoryMb * 2 + 64
+
+/** What a process's environment cannot carry. */
+function checkEnvironment(app: App, code: ErrorCode): void {
+  for (const [name, value] of Object.entries(app.env)) {
+    if (value.includes('\0') || Buffer.byteLength(value) > MAX_VALUE_BYTES)
+      throw new JackError(code, `The variable ${name} cannot be passed to the app`, {
+        hint: 'A value has at most 120 KB and no NUL character',
+        fields: { output: `${name} is too long or has a NUL character` },
+      })
+  }
+}
+
+const MAX_VALUE_BYTES = 120_000
+
+/** A server of ours that the process may connect to. */
+async function listen(server: Server, path: string, uid: number | undefined): Promise<Server> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(path, resolve)
+  })
+  if (uid !== undefined) chownSync(path, uid, uid)
+  chmodSync(path, 0o600)
+  server.unref()
+  return server
+}
+
+const lastLine = (text: string) => text.trim().split('\n').at(-1)?.slice(0, 500) || 'It ended'
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))

@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto'
+import type { App, Module } from '../Engine.ts'
+import { appEntry, controlModule, hostModule } from './modules.ts'
+
+/** A workerd config before it is compiled: its text, and the files that the text embeds. */
+export interface Config {
+  text: string
+  files: Record<string, string | Uint8Array>
+}
+
+/** The process that runs executions: a host that loads each program into an isolate of its own. */
+export function executeConfig(memoryMb: number): Config {
+  return {
+    files: { 'host.js': hostModule },
+    text: config(
+      [
+        `(name = "host", worker = (
+  modules = [(name = "host.js", esModule = embed "host.js")],
+  compatibilityDate = "2026-11-01", compatibilityFlags = ["experimental"],
+  bindings = [(name = "LOADER", workerLoader = ())],
+  globalOutbound = "internet"))`,
+      ],
+      ['(name = "http", http = (), service = "host")'],
+      memoryMb,
+    ),
+  }
+}
+
+/** The process that hosts one version of an app. Holds names of its variables, not one value. */
+export function appConfig(app: App): Config {
+  const files: Config['files'] = { 'entry.js': appEntry(app.main) }
+  const modules = app.modules.map((module, i) => {
+    files[`m${i}`] = module.bytes
+    return `(name = ${quote(module.name)}, ${moduleField[module.type]} = embed "m${i}")`
+  })
+  const entry = `(name = ${quote(entryName(app.modules))}, esModule = embed "entry.js")`
+  const bindings = environmentNames(app).map(
+    ([name, variable]) => `(name = ${quote(name)}, fromEnvironment = "${variable}")`,
+  )
+  if (app.assetsBinding)
+    bindings.push(`(name = ${quote(app.assetsBinding)}, service = "assets")`)
+  const services = [
+    `(name = "app", worker = (
+  modules = [${[entry, ...modules].join(', ')}],
+  compatibilityDate = ${quote(app.compatibilityDate)}, compatibilityFlags = [${app.compatibilityFlags.map(quote).join(', ')}],
+  bindings = [${bindings.join(', ')}],
+  globalOutbound = "outbound"))`,
+    worker('control', controlModule),
+    app.egress === 'public'
+      ? '(name = "outbound", external = (address = "unix:outbound.sock", http = (style = proxy)))'
+      : worker('outbound', noOutbound),
+  ]
+  if (app.assetsBinding)
+    services.push('(name = "assets", external = (address = "unix:assets.sock", http = ()))')
+  return {
+    files,
+    text: config(
+      services,
+      [
+        '(name = "http", http = (), service = "app")',
+        '(name = "control", http = (), service = "control")',
+      ],
+      app.limits.memoryMb,
+    ),
+  }
+}
+
+/**
+ * Which environment variable carries which binding. The variables have names of ours, so that an app's `LD_PRELOAD`
+ * is a binding and nothing else.
+ */
+export function environmentNames(app: Pick<App, 'env'>): [name: string, variable: string][] {
+  return Object.keys(app.env)
+    .sort()
+    .map((name, i) => [name, `JACK_${i}`])
+}
+
+/** Names the compiled config: same program, same settings, same workerd. */
+export function configDigest(config: Config, version: string): string {
+  const hash = createHash('sha256').update(`${version}\n${config.text}`)
+  for (const [name, bytes] of Object.entries(config.files)) {
+    hash.update(`\n${name} ${bytes.length}\n`)
+    hash.update(bytes)
+  }
+  return hash.digest('hex')
+}
+
+function config(services: string[], sockets: string[], memoryMb: number): string {
+  // A service named "internet" of our own: the implicit one loads certificates that the sandbox does not have.
+  const all = [...services, '(name = "internet", network = (allow = []))']
+  return `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+ services = [
+${all.join(',\n')}
+ ],
+ sockets = [${sockets.join(', ')}],
+ v8Flags = ["--max-old-space-size=${memoryMb}"],
+ logging = (structuredLogging = true, stdoutPrefix = "", stderrPrefix = "")
+);
+`
+}
+
+const worker = (name: string, module: string) => `(name = "${name}", worker = (
+  modules = [(name = "${name}.js", esModule = ${quote(module)})], compatibilityDate = "2026-11-01",
+  globalOutbound = "internet"))`
+
+const noOutbound = `export default { fetch() { throw new Error("This app has no access to the network") } }`
+
+const moduleField: Record<Module['type'], string> = {
+  esm: 'esModule',
+  text: 'text',
+  data: 'data',
+  wasm: 'wasm',
+  json: 'json',
+}
+
+/** A name beside the app's own modules. */
+function entryName(modules: Module[]): string {
+  let name = 'jack-entry.js'
+  while (modules.some((module) => module.name === name)) name = `_${name}`
+  return name
+}
+
+/** A Cap'n Proto text literal. */
+function quote(text: string): string {
+  const escaped = text.replace(/["\\]|\p{Cc}/gu, (char) =>
+    char === '"' || char === '\\'
+      ? `\\${char}`
+      : [...Buffer.from(char)].map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join(''),
+  )
+  return `"${escaped}"`
+}

@@ -1,0 +1,79 @@
+import { execFile } from 'node:child_process'
+import { createHash, randomUUID } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { Binary } from './binary.ts'
+import { type Config, configDigest } from './config.ts'
+
+/** Compiled configs on disk, by what they were compiled from. */
+export class Configs {
+  readonly #dir: string
+  readonly #binary: Binary
+  readonly #compiling = new Map<string, Promise<string>>()
+
+  constructor(dir: string, binary: Binary) {
+    this.#dir = dir
+    this.#binary = binary
+    // Processes under other user ids pass through, and cannot list.
+    mkdirSync(dir, { recursive: true, mode: 0o711 })
+  }
+
+  digest(config: Config): string {
+    return configDigest(config, this.#binary.version)
+  }
+
+  /** Path of the compiled config if it is there and whole. */
+  async find(digest: string): Promise<string | undefined> {
+    const path = join(this.#dir, `${digest}.bin`)
+    const [bytes, sum] = await Promise.all([
+      readFile(path).catch(() => undefined),
+      readFile(`${path}.sum`, 'utf8').catch(() => undefined),
+    ])
+    return bytes && sha256(bytes) === sum ? path : undefined
+  }
+
+  /** Compiles once for many callers. Throws what workerd says about the config. */
+  async compile(config: Config): Promise<string> {
+    const digest = this.digest(config)
+    const found = await this.find(digest)
+    if (found) return found
+    const running = this.#compiling.get(digest)
+    if (running) return running
+    const compiling = this.#compile(config, join(this.#dir, `${digest}.bin`)).finally(() =>
+      this.#compiling.delete(digest),
+    )
+    this.#compiling.set(digest, compiling)
+    return compiling
+  }
+
+  async remove(digest: string): Promise<void> {
+    const path = join(this.#dir, `${digest}.bin`)
+    await Promise.all([rm(path, { force: true }), rm(`${path}.sum`, { force: true })])
+  }
+
+  async #compile(config: Config, path: string): Promise<string> {
+    const work = await mkdtemp(join(this.#dir, 'compile-'))
+    try {
+      await Promise.all([
+        writeFile(join(work, 'config.capnp'), config.text),
+        ...Object.entries(config.files).map(([name, bytes]) => writeFile(join(work, name), bytes)),
+      ])
+      const { stdout } = await promisify(execFile)(
+        this.#binary.path,
+        ['compile', '--config-only', 'config.capnp'],
+        { cwd: work, env: {}, encoding: 'buffer', maxBuffer: 256 * 1048576 },
+      )
+      const partial = `${path}.${randomUUID()}`
+      await writeFile(partial, stdout, { mode: 0o644 })
+      await writeFile(`${path}.sum`, sha256(stdout), { mode: 0o600 })
+      await rename(partial, path)
+      return path
+    } finally {
+      await rm(work, { recursive: true, force: true })
+    }
+  }
+}
+
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')

@@ -1,0 +1,1 @@
+export { createWorkerdEngine, type WorkerdOptions } from './workerd.ts'

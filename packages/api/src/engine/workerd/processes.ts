@@ -1,0 +1,223 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { chownSync, closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { bootId } from './runDirectory.ts'
+import { startTicks } from './clock.ts'
+import { readOutput, type OutputLine } from './output.ts'
+import { type Purpose, type Sandbox, UIDS } from './sandbox.ts'
+
+/** One sandboxed workerd. */
+export interface WorkerProcess {
+  /** The pid of workerd itself, not of what walls it in. */
+  pid: number
+  /** Path of one of its sockets. */
+  socket(name: string): string
+  /** Kills it at once. */
+  kill(signal?: 'SIGKILL' | 'SIGTERM'): void
+  /** Over, and all of its output was read. */
+  exited: Promise<void>
+  dead: boolean
+  /** What the engine itself printed: errors, never the program's own lines. */
+  errors(): string
+  /** Called with each line; replace to listen. */
+  onLine: (line: OutputLine) => void
+}
+
+export interface StartOptions {
+  purpose: Purpose
+  config: string
+  memoryMb: number
+  listens: string[]
+  connects?: string[]
+  env?: Record<string, string>
+  startTimeoutMs?: number
+  onLine?: (line: OutputLine) => void
+  /** Runs when the directory exists and before the process does: opens the sockets it connects to. */
+  prepare?: (dir: string, uid: number | undefined) => Promise<void>
+}
+
+/** The program did not come up; `message` is what workerd printed. */
+export class StartError extends Error {
+  override readonly name = 'StartError'
+}
+
+export class Processes {
+  readonly #sandbox: Sandbox
+  readonly #runDir: string
+  readonly #uids = new Set<number>()
+  readonly #alive = new Set<ChildProcess>()
+  #next = 0
+
+  constructor(sandbox: Sandbox, runDir: string) {
+    this.#sandbox = sandbox
+    this.#runDir = runDir
+  }
+
+  async start(options: StartOptions): Promise<WorkerProcess> {
+    const uid = this.#takeUid()
+    const dir = join(this.#runDir, `p${process.pid.toString(36)}${(this.#next++).toString(36)}`)
+    mkdirSync(dir, { mode: 0o700 })
+    if (uid !== undefined) chownSync(dir, uid, uid)
+    const gone = () => {
+      if (uid !== undefined) this.#uids.delete(uid)
+      rmSync(dir, { recursive: true, force: true })
+    }
+    try {
+      await options.prepare?.(dir, uid)
+    } catch (error) {
+      gone()
+      throw error
+    }
+    return this.#spawn(options, dir, uid, gone)
+  }
+
+  /** Ends what is left. */
+  killAll(): void {
+    for (const child of this.#alive) child.kill('SIGKILL')
+  }
+
+  async #spawn(
+    options: StartOptions,
+    dir: string,
+    uid: number | undefined,
+    gone: () => void,
+  ): Promise<WorkerProcess> {
+    const command = this.#sandbox.command({ ...options, connects: options.connects ?? [], dir, uid })
+    const [file, ...args] = command.argv as [string, ...string[]]
+    const filter = command.seccomp ? openSync(command.seccomp, 'r') : undefined
+    const child = spawn(file, args, {
+      // The values of the app's bindings, under names of ours; nothing of our own environment but the search path.
+      env: { PATH: process.env.PATH, ...options.env },
+      cwd: '/',
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', filter ?? 'ignore'],
+    })
+    if (filter !== undefined) closeSync(filter)
+    this.#alive.add(child)
+    const spawned = new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve)
+      child.once('error', reject)
+    })
+    const worker: WorkerProcess = {
+      pid: -1,
+      dead: false,
+      socket: (name) => join(dir, `${name}.sock`),
+      kill: (signal = 'SIGKILL') => kill(worker, child, signal),
+      errors: () => errors,
+      onLine: options.onLine ?? (() => {}),
+      exited: new Promise((resolve) => {
+        child.once('exit', () => {
+          worker.dead = true
+          this.#alive.delete(child)
+        })
+        // After the exit and the end of all its pipes.
+        child.once('close', () => {
+          gone()
+          resolve()
+        })
+        child.once('error', () => {
+          worker.dead = true
+          this.#alive.delete(child)
+          gone()
+          resolve()
+        })
+      }),
+    }
+    let errors = ''
+    const keepError = (text: string) => {
+      if (errors.length < MAX_ERRORS) errors += `${text.slice(0, MAX_ERRORS)}\n`
+    }
+    const onLine = (line: OutputLine) => {
+      if (line.from === 'engine') keepError(line.message)
+      worker.onLine(line)
+    }
+    readOutput(child.stdout as Readable, onLine)
+    readOutput(child.stderr as Readable, onLine)
+    const info = collect(child.stdio[4] as Readable)
+    const listening = announced(child.stdio[3] as Readable, options.listens.length)
+    const timer = setTimeout(() => {
+      keepError('The program did not finish starting in time: its top level runs too long')
+      worker.kill()
+    }, options.startTimeoutMs ?? 10_000)
+    try {
+      await spawned
+      await Promise.race([
+        listening,
+        worker.exited.then(() => {
+          throw new StartError(errors.trim() || 'workerd ended without a word')
+        }),
+      ])
+      worker.pid = await innerPid(command.pid, child, info)
+      writeFileSync(join(dir, 'pid'), `${worker.pid} ${startTicks(worker.pid)} ${bootId()}`)
+      return worker
+    } catch (error) {
+      worker.kill()
+      await worker.exited
+      throw error
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #takeUid(): number | undefined {
+    const { firstUid } = this.#sandbox
+    if (firstUid === undefined) return undefined
+    let uid = firstUid + (this.#next % UIDS)
+    while (this.#uids.has(uid)) uid = firstUid + ((uid + 1 - firstUid) % UIDS)
+    this.#uids.add(uid)
+    return uid
+  }
+}
+
+const MAX_ERRORS = 16_384
+
+function kill(worker: WorkerProcess, child: ChildProcess, signal: 'SIGKILL' | 'SIGTERM'): void {
+  if (worker.dead) return
+  try {
+    // The inner one: killing what walls it in while that is still building could leave it behind.
+    if (worker.pid > 0) process.kill(worker.pid, signal)
+    else child.kill(signal)
+  } catch {
+    child.kill('SIGKILL')
+  }
+}
+
+/** Resolves when workerd has announced that many sockets. */
+function announced(control: Readable, sockets: number): Promise<void> {
+  return new Promise((resolve) => {
+    let seen = 0
+    control.on('error', () => {})
+    control.on('data', (chunk: Buffer) => {
+      seen += chunk.toString().split('"listen"').length - 1
+      if (seen >= sockets) resolve()
+    })
+  })
+}
+
+function collect(stream: Readable): { text: string } {
+  const collected = { text: '' }
+  stream.on('error', () => {})
+  stream.on('data', (chunk: Buffer) => {
+    if (collected.text.length < 4096) collected.text += chunk
+  })
+  return collected
+}
+
+async function innerPid(
+  how: 'info' | 'child' | 'own',
+  child: ChildProcess,
+  info: { text: string },
+): Promise<number> {
+  const own = child.pid as number
+  if (how === 'own') return own
+  if (how === 'child') {
+    const children = readFileSync(`/proc/${own}/task/${own}/children`, 'latin1').trim()
+    return Number(children.split(' ')[0])
+  }
+  for (let tries = 0; tries < 200; tries++) {
+    const match = /"child-pid":\s*(\d+)/.exec(info.text)
+    if (match) return Number(match[1])
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  throw new StartError('bubblewrap did not say which process it started')
+}
