@@ -1,4 +1,4 @@
-import { type ErrorCode, errorCodes } from './wire/codes.ts'
+import type { ErrorCode } from './wire/codes.ts'
 import type { Next, Problem } from './wire/Problem.ts'
 
 /** Failures that the API did not answer, because it was not reached or not understood. */
@@ -39,7 +39,7 @@ export class JackError extends Error {
   constructor(code: ErrorCode | ClientErrorCode, message: string, options: JackErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
-    this.status = options.status ?? (code in errorCodes ? errorCodes[code as ErrorCode].status : 0)
+    this.status = options.status ?? 0
     this.hint = options.hint
     this.next = options.next ?? []
     this.requestId = options.requestId
