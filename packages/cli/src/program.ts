@@ -80,6 +80,7 @@ async function createProgram(wanted: (name: string) => boolean): Promise<Command
       if (wanted(name)) (await load()).default(command)
     }
   }
+  program.helpCommand('help [command]', 'show help for a command')
   return program
 }
 

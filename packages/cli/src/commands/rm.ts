@@ -9,18 +9,21 @@ export default (command: Command) =>
     .action(async (given) => {
       const session = await openSession(command, { project: given })
       const { jack, print, signal } = session
-      const { name, project_id, url } = await jack.projects.get(session.project(), { signal })
-      if (session.interactive) {
+      const project = session.project()
+      if (!session.interactive && !session.yes) throw unconfirmed(project)
+      const { name, project_id, url } = await jack.projects.get(project, { signal })
+      if (!session.yes) {
         print.note(`${name} (${url}), its versions, settings and logs will be gone for good.`)
         await askText(`Type ${name} to delete it`, (text) =>
           text === name ? undefined : 'That is another name.',
         )
-      } else if (!session.yes) {
-        throw new JackError('usage', `Deleting ${name} has to be confirmed.`, {
-          hint: 'Nobody is there to ask: pass --yes.',
-          next: [{ command: `jack rm ${name} --yes`, when: 'to delete it for good' }],
-        })
       }
       const deleted = await print.while('Deleting', jack.projects.delete(project_id, { signal }))
       print.answer(deleted, () => print.note(`${name} is deleted.`))
     })
+
+const unconfirmed = (project: string) =>
+  new JackError('usage', `Deleting ${project} has to be confirmed.`, {
+    hint: 'Nobody is there to ask: pass --yes.',
+    next: [{ command: `jack rm ${project} --yes`, when: 'to delete it for good' }],
+  })

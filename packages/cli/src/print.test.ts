@@ -1,0 +1,96 @@
+import { expect, test } from 'vitest'
+import {
+  bytes,
+  distance,
+  failureText,
+  listing,
+  placeText,
+  plain,
+  redact,
+  table,
+  took,
+  usd,
+} from './print.ts'
+
+test('a place in the sources is shown with its line and a caret under its column', () => {
+  const place = {
+    file: 'src/index.ts',
+    line: 12,
+    column: 9,
+    text: 'Expected ")" but found ";"',
+    line_text: '\tconst a = f(1;',
+    hint: 'Close it.',
+  }
+  expect(placeText(place).map((line) => plain(line))).toEqual([
+    '',
+    '  src/index.ts:12:9 Expected ")" but found ";"',
+    '  12 │ \tconst a = f(1;',
+    '     │ \t       ^',
+    '  hint Close it.',
+  ])
+})
+
+test('a failure is said with its code, its hint and what to type next', () => {
+  const text = failureText({
+    code: 'name_taken',
+    message: 'It is taken.',
+    hint: 'Choose another.',
+    next: [{ command: 'jack ls', when: 'to see them' }],
+  })
+  expect(plain(text)).toBe(
+    'error It is taken. (name_taken)\nhint Choose another.\nnext jack ls  to see them',
+  )
+})
+
+test('tokens are taken out of whatever is said', () => {
+  expect(redact('Bearer jkt_0a1b2c3d4e, jkt_zzzz-yyyy_1')).toBe('Bearer jkt_***, jkt_***')
+})
+
+test('what a program prints cannot steer the terminal', () => {
+  expect(plain('\u001b[2J\u001b]0;title\u0007red\u009b31m\r\nnext\tcol')).toBe('red\nnext\tcol')
+})
+
+test('columns are aligned, numbers to the right', () => {
+  const text = table(
+    ['name', 'size#'],
+    [
+      ['a', '5 B'],
+      ['longer', '12.3 kB'],
+    ],
+  )
+  expect(plain(text)).toBe('NAME       SIZE\na           5 B\nlonger  12.3 kB')
+})
+
+test('a listing leaves out what is not there', () => {
+  expect(
+    plain(
+      listing([
+        ['name', 'x'],
+        ['budget', null],
+        ['id', 'prj_1'],
+      ]),
+    ),
+  ).toBe('name  x\nid    prj_1')
+})
+
+test('amounts, sizes and times read easily', () => {
+  expect(['0.050000', '12.345678', '-0.010000', '5.000000'].map(usd)).toEqual([
+    '$0.05',
+    '$12.345678',
+    '-$0.01',
+    '$5.00',
+  ])
+  expect([999, 12_345, 1_500_000, 84_103_800_000].map(bytes)).toEqual([
+    '999 B',
+    '12.3 kB',
+    '1.5 MB',
+    '84.1 GB',
+  ])
+  expect([0.4, 999, 1_234].map(took)).toEqual(['0 ms', '999 ms', '1.2 s'])
+  const now = Date.parse('2026-01-01T00:00:00Z')
+  expect(
+    ['2025-12-31T23:59:30Z', '2025-12-31T22:00:00Z', '2026-01-08T00:00:00Z'].map((at) =>
+      distance(at, now),
+    ),
+  ).toEqual(['30s ago', '2h ago', 'in 7d'])
+})
