@@ -28,6 +28,8 @@ export interface Build {
   warnings: Diagnostic[]
   /** A refusal that is not a compile error; it wins over what esbuild says. */
   refused: BundleError | undefined
+  /** Imports that were refused so far. */
+  mistakes: number
 }
 
 /** Modules that stand between a `require` and something that only `import` can reach. */

@@ -9,15 +9,18 @@ import { type Config, jsonc, readConfig } from './config.ts'
 import { diagnose, portablePath } from './diagnose.ts'
 import { findEntry } from './entry.ts'
 import { type CommonOptions, commonOptions } from './esbuildOptions.ts'
-import { checkFiles, checkSourceSize, decode, type FileMap, type Files } from './Files.ts'
+import { checkFiles, checkSourceSize, decode, type FileMap, type Files, isSource } from './Files.ts'
 import { folderPlugin } from './folderPlugin.ts'
 import { isSecret } from './ignoring.ts'
 import { type Limits, withDefaults } from './Limits.ts'
 import { type Lockfile, readPackageLock, readPnpmLock } from './lockfile.ts'
+import { hasRiskyLines, inShortLines, isNestedTooDeeply } from './longLines.ts'
+import { kindOf, type Rule } from './modules.ts'
 import { npmPlugin } from './npmPlugin.ts'
 import { type Contents, conditions, type Manifest } from './packageExports.ts'
 import { type Declared, Packages, type UsedPackage } from './packages.ts'
 import { folderSource, type Source, setSource } from './Source.ts'
+import { inService, tooNested } from './service.ts'
 import { setEntry, setPlugin } from './setPlugin.ts'
 import { translateSimple } from './simple.ts'
 import { readTsconfig } from './tsconfig.ts'
@@ -89,11 +92,6 @@ export async function bundle(source: Files | string, options: BundleOptions = {}
   )
 }
 
-/** Ends esbuild's process; the next bundle starts it again. */
-export async function stop(): Promise<void> {
-  await esbuild.stop()
-}
-
 /** A program whose files are accepted and whose configuration is read. */
 export interface OpenedProgram {
   source: Source
@@ -143,6 +141,7 @@ export async function bundleEntry(
   if (isSecret(entry))
     throw new BundleError('invalid_request', `${entry} holds secrets and cannot be the entry.`)
   if (map) {
+    refuseDeepNesting(map)
     const content = map.get(entry)
     const text = content === undefined ? undefined : decode(content)
     const simple =
@@ -176,11 +175,13 @@ export async function bundleEntry(
     modules: new Map(),
     warnings,
     refused: undefined,
+    mistakes: 0,
   }
   const folder = source.root
+  const shortened = map && (await shortenLines(map, config.rules))
   const plugin =
-    map && tsconfig
-      ? setPlugin(build, { entry, map, tsconfig, contents: contentsOf(map, manifest) })
+    map && shortened && tsconfig
+      ? setPlugin(build, { entry, map: shortened, tsconfig, contents: contentsOf(map, manifest) })
       : folderPlugin(build, { root: folder ?? '', declared })
   const result = await runEsbuild(common, {
     entry: folder === undefined ? setEntry : join(folder, entry),
@@ -193,6 +194,27 @@ export async function bundleEntry(
   })
   if (looksLikeScript(result, entry)) await refuseTopLevelReturn(source, entry, common)
   return finish({ ...collect(result, build), packages: await packages.used(), warnings, limits })
+}
+
+function refuseDeepNesting(map: FileMap): void {
+  for (const [path, content] of map) {
+    if (!isSource(path)) continue
+    const text = decode(content)
+    if (text !== undefined && isNestedTooDeeply(text)) throw tooNested(path)
+  }
+}
+
+/** What a stranger sends must not make esbuild write hundreds of megabytes of messages. */
+async function shortenLines(map: FileMap, rules: Rule[]): Promise<FileMap> {
+  const shortened = new Map(map)
+  for (const [path, content] of map) {
+    const kind = kindOf(path, undefined, rules)
+    if (kind?.as !== 'code' || !/^[jt]sx?$/.test(kind.loader)) continue
+    const text = decode(content)
+    if (text === undefined || !hasRiskyLines(text)) continue
+    shortened.set(path, await inShortLines(path, text, kind.loader))
+  }
+  return shortened
 }
 
 type EsbuildResult = esbuild.BuildResult<{ write: false; metafile: true }>
@@ -216,20 +238,22 @@ async function runEsbuild(
   },
 ): Promise<EsbuildResult> {
   try {
-    const running = esbuild.build({
-      ...common,
-      entryPoints: [entry],
-      bundle: true,
-      write: false,
-      metafile: true,
-      outfile: join(folder ?? parsePath(process.cwd()).root, 'index.js'),
-      absWorkingDir: folder ?? parsePath(process.cwd()).root,
-      conditions,
-      plugins,
-      // What NODE_PATH of this machine says is not part of the program.
-      nodePaths: [],
-      ...(tsconfig === undefined ? {} : { tsconfig }),
-    })
+    const running = inService(() =>
+      esbuild.build({
+        ...common,
+        entryPoints: [entry],
+        bundle: true,
+        write: false,
+        metafile: true,
+        outfile: join(folder ?? parsePath(process.cwd()).root, 'index.js'),
+        absWorkingDir: folder ?? parsePath(process.cwd()).root,
+        conditions,
+        plugins,
+        // What NODE_PATH of this machine says is not part of the program.
+        nodePaths: [],
+        ...(tsconfig === undefined ? {} : { tsconfig }),
+      }),
+    )
     const result = await untilAborted(running, signal)
     if (build.refused) throw build.refused
     const own = result.warnings.filter(
@@ -275,11 +299,13 @@ async function refuseTopLevelReturn(
     | esbuild.Loader
     | undefined
   try {
-    await esbuild.transform(`${text}\nexport {}`, {
-      ...common,
-      sourcefile: entry,
-      ...(loader ? { loader } : {}),
-    })
+    await inService(() =>
+      esbuild.transform(`${text}\nexport {}`, {
+        ...common,
+        sourcefile: entry,
+        ...(loader ? { loader } : {}),
+      }),
+    )
   } catch (error) {
     throw asBundleError(error, source.root)
   }

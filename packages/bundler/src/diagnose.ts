@@ -2,11 +2,13 @@ import type { Message } from 'esbuild'
 import type { Diagnostic } from './BundleError.ts'
 
 const maxLine = 300
+/** More than anybody reads; a hostile program can have tens of thousands. */
+const maxMessages = 100
 
 /** esbuild's messages as ours: own paths, columns from 1, and what to do about the usual causes. */
 export function diagnose(messages: Message[], folder: string | undefined): Diagnostic[] {
   const seen = new Set<string>()
-  return messages.flatMap((message) => {
+  return messages.slice(0, maxMessages).flatMap((message) => {
     const diagnostic = toDiagnostic(message, folder)
     const key = JSON.stringify([
       diagnostic.text,

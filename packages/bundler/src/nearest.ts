@@ -1,9 +1,10 @@
 /** The candidate that the author most likely meant by `word`, when one is close enough to offer. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+  if (word.length > 100) return undefined
   let best: string | undefined
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1
   for (const candidate of candidates) {
-    if (Math.abs(candidate.length - word.length) >= bestDistance || candidate.length > 200) continue
+    if (Math.abs(candidate.length - word.length) >= bestDistance) continue
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase())
     if (distance < bestDistance) {
       best = candidate

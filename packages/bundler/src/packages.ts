@@ -55,6 +55,8 @@ export class Packages {
   readonly #open = new Map<string, Promise<OpenPackage>>()
   /** How an open package's own imports are decided, by its id. */
   readonly #origins = new Map<string, Origin>()
+  /** Names that the registry was asked about, whether or not they exist. */
+  readonly #asked = new Set<string>()
   #unpackedBytes = 0
 
   constructor(options: {
@@ -88,6 +90,8 @@ export class Packages {
     const origin = importer === undefined ? undefined : this.#origins.get(importer)
     const locked = this.#lockfile?.find(origin?.location, name)
     if (locked) return this.#openLocked(name, locked, importer)
+    this.#asked.add(name)
+    if (this.#asked.size > this.#limits.packages) throw this.#tooMany()
     const request = await this.#request(name, origin)
     return this.#openRequested(request, origin?.name)
   }
@@ -170,14 +174,18 @@ export class Packages {
     })
   }
 
+  #tooMany(): PackageError {
+    return new PackageError(
+      `The program needs more than ${this.#limits.packages} npm packages.`,
+      'Use fewer dependencies.',
+    )
+  }
+
   #openOnce(id: string, work: () => Promise<OpenPackage>): Promise<OpenPackage> {
     const running = this.#open.get(id)
-    if (running) return running
+    if (running !== undefined) return running
     if (this.#open.size >= this.#limits.packages) {
-      throw new PackageError(
-        `The program needs more than ${this.#limits.packages} npm packages.`,
-        'Use fewer dependencies.',
-      )
+      throw this.#tooMany()
     }
     const started = work()
     this.#open.set(id, started)

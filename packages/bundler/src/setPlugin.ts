@@ -8,6 +8,8 @@ import { resolvePackage } from './npmPlugin.ts'
 import { type Contents, joinPath, resolveImports } from './packageExports.ts'
 import { mappedPaths, type Tsconfig } from './tsconfig.ts'
 
+const maxMistakes = 50
+
 /** What esbuild is told to start with; the plugin knows the path. */
 export const setEntry = 'entry of the set'
 
@@ -44,13 +46,16 @@ export function setPlugin(
       return missing(path, joined)
     }
     const alias = aliasOf(build.alias, plain)
-    if (alias !== undefined)
-      return resolveImport(
-        alias.startsWith('.') ? `./${joinPath('', alias) ?? ''}` : alias,
-        alias.startsWith('.') ? '' : importer,
-        kind,
-        attributes,
-      )
+    if (alias?.startsWith('.')) {
+      const target = joinPath('', alias)
+      if (target === undefined)
+        return refuse(
+          `The alias "${alias}" leads out of the program's files.`,
+          'Name a file of the program.',
+        )
+      return resolveImport(`./${target}`, '', kind, attributes)
+    }
+    if (alias !== undefined) return resolveImport(alias, importer, kind, attributes)
     const own = resolveRuntime(build, plain, kind)
     if (own) return own
     const foreign = refuseForeign(path)
@@ -71,7 +76,8 @@ export function setPlugin(
   }
 
   const missing = (path: string, joined: string) => {
-    const meant = nearest(joined, map.keys())
+    const stems = new Map([...map.keys()].map((file) => [file.replace(/\.[^./]+$/, ''), file]))
+    const meant = nearest(joined, map.keys()) ?? stems.get(nearest(joined, stems.keys()) ?? '')
     return refuse(
       `Could not resolve "${path}": there is no file ${joined === '' ? 'index' : joined}.`,
       meant === undefined ? 'Add the file to the program.' : `Did you mean ${meant}?`,
@@ -86,9 +92,13 @@ export function setPlugin(
       onResolve({ filter: /^entry of the set$/ }, ({ kind }) =>
         kind === 'entry-point' ? { path: entry, namespace: files } : undefined,
       )
-      onResolve({ filter: /^/, namespace: files }, (args) =>
-        resolveImport(args.path, args.importer, args.kind, args.with),
-      )
+      onResolve({ filter: /^/, namespace: files }, async (args) => {
+        // The bundle fails anyway; more of the same would only make the answer longer.
+        if (build.mistakes >= maxMistakes) return { path: args.path, external: true }
+        const answer = await resolveImport(args.path, args.importer, args.kind, args.with)
+        if (answer.errors) build.mistakes++
+        return answer
+      })
       onLoad({ filter: /^/, namespace: files }, ({ path, suffix, with: attributes }) => {
         const content = map.get(path)
         if (content === undefined)

@@ -1,11 +1,14 @@
 import { transform } from 'esbuild'
+import { BundleError } from './BundleError.ts'
 import type { CommonOptions } from './esbuildOptions.ts'
+import { hasRiskyLines } from './longLines.ts'
+import { inService } from './service.ts'
 
 const maxSize = 100_000
 
 /** Words after which one file is not the whole program, or not a plain module. */
 const needsBundling =
-  /\bimport\b|\brequire\b|\bfrom\s*["'`]|\bmodule\b|\bexports\b|\b__\w+name\b|\\u|sourceMappingURL|\barguments\b|\bthis\b\s*\.\s*\w+\s*=(?![\s\S]*\bclass\b)/
+  /\bimport\b|\brequire\b|\bfrom\s*["'`]|\bmodule\b|\bexports\b|\b__\w+name\b|\\u|sourceMappingURL|\barguments\b/
 
 /** The ways to export that can be read off a line without parsing. */
 const simpleExport = /^export (?:(default)\b|(?:async )?function\s*\*?\s*([\w$]+)|class ([\w$]+))/gm
@@ -21,6 +24,7 @@ export async function translateSimple(
 ): Promise<{ code: string; map: string; exports: string[] } | undefined> {
   const loader = /\.[cm]?([jt])s$/.exec(path)?.[1]
   if (loader === undefined || code.length > maxSize || needsBundling.test(code)) return undefined
+  if (hasRiskyLines(code)) return undefined
   const exported = [...code.matchAll(simpleExport)]
   // What looks like an export inside of a template would be counted, so none may come after one.
   const lastExport = exported.at(-1)?.index ?? -1
@@ -28,11 +32,16 @@ export async function translateSimple(
   if (firstTemplate >= 0 && firstTemplate < lastExport) return undefined
   const words = code.match(/\bexport\b/g)?.length ?? 0
   if (words === 0 || words !== exported.length) return undefined
-  const result = await transform(code, {
-    ...options,
-    loader: loader === 't' ? 'ts' : 'js',
-    sourcefile: path,
-  }).catch(() => undefined)
+  const result = await inService(() =>
+    transform(code, {
+      ...options,
+      loader: loader === 't' ? 'ts' : 'js',
+      sourcefile: path,
+    }),
+  ).catch((error: unknown) => {
+    if (error instanceof BundleError) throw error
+    return undefined
+  })
   // A mistake or a remark is told by the bundler, with its place and hint.
   if (!result || result.warnings.length > 0) return undefined
   // Comments are gone by now: an export that was only one does not count.
