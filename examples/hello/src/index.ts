@@ -5,6 +5,9 @@ export default {
     if (pathname === '/health') return Response.json({ ok: true })
     const name = searchParams.get('name') ?? 'world'
     console.log(`greeting ${name}`)
-    return Response.json({ message: `${env.GREETING ?? 'Hello'}, ${name}!`, at: new Date().toISOString() })
+    return Response.json({
+      message: `${env.GREETING ?? 'Hello'}, ${name}!`,
+      at: new Date().toISOString(),
+    })
   },
 }

@@ -33,6 +33,8 @@ const Environment = z.object({
   JACK_SANDBOX: z.enum(['full', 'namespaces', 'none']).optional(),
   JACK_POOL_SIZE: number(4),
   JACK_POOL_REUSE: z.enum(['account', 'never']).default('account'),
+  /** Executions of one account after which its process is replaced. */
+  JACK_POOL_MAX_USES: number(500),
   JACK_QUEUE: number(256),
   JACK_QUEUE_PER_ACCOUNT: number(64),
   JACK_IDLE_MS: number(60_000),
@@ -76,6 +78,7 @@ export function readConfig(env: Record<string, string | undefined>) {
     pool: {
       size: it.JACK_POOL_SIZE,
       reuse: it.JACK_POOL_REUSE,
+      maxUses: it.JACK_POOL_MAX_USES,
       queue: it.JACK_QUEUE,
       queuePerAccount: it.JACK_QUEUE_PER_ACCOUNT,
     },

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Config } from './Config.ts'
 import type { Engine } from './engine/Engine.ts'
 import type { Recorder } from './gateway/recorder.ts'
+import type { Routes } from './gateway/routes.ts'
 import type { IdPrefix } from './Id.ts'
 import type { Blobs } from './store/blobs.ts'
 import type { Db } from './store/database.ts'
@@ -16,6 +17,7 @@ export interface Jack {
   blobs: Blobs
   env: EnvStore
   recorder: Recorder
+  routes: Pick<Routes, 'forget'>
   urls: Urls
   log: Logger
   /** Aborts when the server begins to close: long answers end. */

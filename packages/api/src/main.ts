@@ -38,20 +38,22 @@ const metrics =
 announce(cloud)
 
 let closing = false
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(signal, () => {
-    if (closing) return
-    closing = true
-    log.info({ signal }, 'closing')
-    metrics?.close()
-    cloud.close().then(
-      () => process.exit(0),
-      (error) => {
-        log.error({ err: error }, 'closing failed')
-        process.exit(1)
-      },
-    )
-  })
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => close(signal))
+// A parent that waits for the ready line holds our stdin: when it dies, so do we.
+if (process.env.JACK_READY_FD) process.stdin.resume().on('end', () => close('the parent ended'))
+
+function close(reason: string): void {
+  if (closing) return
+  closing = true
+  log.info({ reason }, 'closing')
+  metrics?.close()
+  cloud.close().then(
+    () => process.exit(0),
+    (error) => {
+      log.error({ err: error }, 'closing failed')
+      process.exit(1)
+    },
+  )
 }
 
 /** Tells the parent, on the descriptor it named, that everything answers. The token goes there and nowhere else. */

@@ -13,7 +13,7 @@ import { makeId } from './Id.ts'
 import type { Jack } from './jack.ts'
 import { createListener, serve } from './server.ts'
 import { Blobs } from './store/blobs.ts'
-import { openDatabase } from './store/database.ts'
+import { type Connection, openDatabase } from './store/database.ts'
 import { openDataDirectory } from './store/dataDirectory.ts'
 import { startEmbedded } from './store/embedded/startEmbedded.ts'
 import { EnvStore } from './store/env.ts'
@@ -35,14 +35,22 @@ export interface Cloud {
   close(graceMs?: number): Promise<void>
 }
 
-/** Opens every port, then listens. Whatever was opened is closed again when a later step fails. */
-export async function startCloud(config: Config, log: Logger): Promise<Cloud> {
+/**
+ * Opens every port, then listens. Whatever was opened is closed again when a later step fails.
+ *
+ * @param database where Postgres answers; without one, an embedded server is started
+ */
+export async function startCloud(
+  config: Config,
+  log: Logger,
+  database: Connection | undefined = config.databaseUrl,
+): Promise<Cloud> {
   const opened: (() => unknown)[] = []
   const closeAll = async () => {
     for (const close of opened.splice(0).reverse()) await close()
   }
   try {
-    return await open(config, log, opened, closeAll)
+    return await open(config, log, database, opened, closeAll)
   } catch (error) {
     await closeAll()
     throw error
@@ -52,6 +60,7 @@ export async function startCloud(config: Config, log: Logger): Promise<Cloud> {
 async function open(
   config: Config,
   log: Logger,
+  database: Connection | undefined,
   opened: (() => unknown)[],
   closeAll: () => Promise<void>,
 ): Promise<Cloud> {
@@ -65,7 +74,7 @@ async function open(
   opened.push(() => server.close())
   const { port } = server.address() as AddressInfo
 
-  let connection: Parameters<typeof listen>[0] | undefined = config.databaseUrl
+  let connection = database
   if (connection === undefined) {
     const embedded = await startEmbedded({
       dataDir: config.dataDir,
@@ -127,6 +136,7 @@ async function open(
     engine,
     blobs,
     recorder,
+    routes,
     log,
     env: new EnvStore(
       await encryptionKey(config.encryptionKey, join(config.dataDir, 'encryption.key')),

@@ -3,8 +3,8 @@ import type { Hono } from 'hono'
 import type { Jack } from '../jack.ts'
 import { expiryOf, type Project } from '../Project.ts'
 import * as deployments from '../store/deployments.ts'
-import { projectChanged } from '../store/notices.ts'
 import * as projects from '../store/projects.ts'
+import { changeProject } from '../verbs/change-project.ts'
 import { createProject } from '../verbs/create-project.ts'
 import { deleteProject } from '../verbs/delete-project.ts'
 import { findProject } from '../verbs/find-project.ts'
@@ -41,17 +41,18 @@ export function projectsDoor(app: Hono<Door>, jack: Jack): void {
 
   route(app, jack, operations.updateProject, async ({ payer, params, body }) => {
     const project = await findProject(jack, payer, params.project)
-    const changed = await projects.change(jack.db, project.projectId, {
-      ...(body.budget_usd !== undefined && {
-        budgetMicroUsd: body.budget_usd === null ? null : fromUsd(body.budget_usd),
+    const changed = await changeProject(jack, project.label, (db) =>
+      projects.change(db, project.projectId, {
+        ...(body.budget_usd !== undefined && {
+          budgetMicroUsd: body.budget_usd === null ? null : fromUsd(body.budget_usd),
+        }),
+        ...(body.ttl_hours !== undefined && {
+          ttlHours: body.ttl_hours,
+          expiresAt: expiryOf(body.ttl_hours, jack.now()),
+          ...(project.status === 'expired' && { status: 'active' as const, reason: null }),
+        }),
       }),
-      ...(body.ttl_hours !== undefined && {
-        ttlHours: body.ttl_hours,
-        expiresAt: expiryOf(body.ttl_hours, jack.now()),
-        ...(project.status === 'expired' && { status: 'active' as const, reason: null }),
-      }),
-    })
-    await projectChanged(jack.db, changed.label)
+    )
     return presentProject(jack, changed)
   })
 

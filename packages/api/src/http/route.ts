@@ -1,11 +1,11 @@
 import { limits, type Operation } from '@jackcloud/sdk/wire'
 import type { Context, Hono } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
 import type { z } from 'zod'
 import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import { type Payer, requireScope } from '../Payer.ts'
 import { requirePayer } from './authenticate.ts'
+import { readText } from './body.ts'
 import type { Door } from './Door.ts'
 import { type Answer, once } from './idempotency.ts'
 
@@ -36,23 +36,11 @@ export function route<const T extends Operation>(
   operation: T,
   handle: (call: Call<T>) => Promise<z.input<T['response']> | Response>,
 ): void {
-  const limit = bodyLimit({
-    maxSize: limits.requestBodyBytes,
-    onError: () => {
-      throw new JackError(
-        'body_too_large',
-        `A request body can have ${limits.requestBodyBytes} bytes.`,
-        {
-          hint: 'Upload large programs and static files with the CLI or the SDK.',
-        },
-      )
-    },
-  })
-  app.on(operation.method, operation.path, limit, async (c) => {
+  app.on(operation.method, operation.path, async (c) => {
     const payer = operation.scope === null ? c.get('payer') : requirePayer(c.get('payer'))
     if (payer && operation.scope !== null) requireScope(payer, operation.scope)
 
-    const text = operation.body ? await c.req.text() : ''
+    const text = operation.body ? await readText(c.env.incoming, limits.requestBodyBytes) : ''
     const call = {
       payer,
       params: c.req.param(),

@@ -36,7 +36,7 @@ interface Purpose {
 }
 
 /** A token that spends, and how much it may spend on one UTC day; null is no cap. */
-export interface SpendingToken {
+interface SpendingToken {
   tokenId: string
   dailyCapMicroUsd: bigint | null
 }

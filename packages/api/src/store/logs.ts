@@ -22,14 +22,15 @@ export async function append(db: Db, lines: readonly NewLogLine[]): Promise<void
   if (lines.length === 0) return
   await sql`
     insert into log_line (project_id, deployment_id, at, level, message)
-    select it.* from unnest(
+    select it.project_id, it.deployment_id, it.at, it.level, it.message from unnest(
       ${lines.map((line) => line.projectId)}::text[],
       ${lines.map((line) => line.deploymentId)}::text[],
       ${lines.map((line) => line.at)}::timestamptz[],
       ${lines.map((line) => levels.indexOf(line.level))}::smallint[],
       ${lines.map((line) => line.message.replaceAll('\0', '\u{fffd}'))}::text[]
-    ) as it (project_id, deployment_id, at, level, message)
-    where exists (select from project where project.project_id = it.project_id)`.execute(db)
+    ) with ordinality as it (project_id, deployment_id, at, level, message, n)
+    where exists (select from project where project.project_id = it.project_id)
+    order by it.n`.execute(db)
 }
 
 export interface LogFilter {

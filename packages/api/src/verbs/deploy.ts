@@ -16,8 +16,8 @@ import { expiryOf, type Project, requireDeployable } from '../Project.ts'
 import type { Db } from '../store/database.ts'
 import * as deployments from '../store/deployments.ts'
 import { capture, release, reserve } from '../store/ledger.ts'
-import { projectChanged } from '../store/notices.ts'
 import * as projects from '../store/projects.ts'
+import { changeProject } from './change-project.ts'
 import { loadApp } from './load-app.ts'
 import { verify } from './verify.ts'
 
@@ -75,7 +75,7 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
     await verify(jack, app, version, manifest.verify ?? [])
     await jack.blobs.sync(blobsOf(version).map((blob) => blob.sha256))
 
-    const live = await jack.db.transaction().execute(async (db) => {
+    const live = await changeProject(jack, project.label, async (db) => {
       await keep(db)
       const live = await makeLive(db)
       await capture(db, { id: deploymentId })
@@ -121,7 +121,6 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
       expiresAt: expiryOf(ttlHours, jack.now()),
       ...(manifest.budget_usd !== undefined && { budgetMicroUsd: fromUsd(manifest.budget_usd) }),
     })
-    await projectChanged(db, live.label)
     return live
   }
 }

@@ -2,8 +2,8 @@ import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import { type Project, requireDeployable } from '../Project.ts'
 import * as deployments from '../store/deployments.ts'
-import { projectChanged } from '../store/notices.ts'
 import * as projects from '../store/projects.ts'
+import { changeProject } from './change-project.ts'
 
 /** Makes a version of the project live. Free. Throws `not_found` when the project has no such version. */
 export async function promote(
@@ -24,12 +24,11 @@ export async function promote(
       },
     )
   }
-  return jack.db.transaction().execute(async (db) => {
+  return changeProject(jack, project.label, async (db) => {
     const current = await projects.lock(db, project.projectId)
     if (current?.liveDeploymentId === deploymentId) return current
     const live = await projects.change(db, project.projectId, { liveDeploymentId: deploymentId })
     await deployments.notePromotion(db, project.projectId, deploymentId)
-    await projectChanged(db, live.label)
     return live
   })
 }

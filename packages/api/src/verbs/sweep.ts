@@ -3,8 +3,8 @@ import * as deployments from '../store/deployments.ts'
 import * as idempotency from '../store/idempotency.ts'
 import { releaseAbandoned } from '../store/ledger.ts'
 import * as logs from '../store/logs.ts'
-import { projectChanged } from '../store/notices.ts'
 import * as projects from '../store/projects.ts'
+import { changeProject } from './change-project.ts'
 
 const minute = 60_000
 const day = 86_400_000
@@ -19,7 +19,7 @@ export async function sweep(jack: Jack): Promise<void> {
   const ago = (ms: number) => new Date(now.getTime() - ms)
   for (const project of await projects.expireDue(jack.db, now)) {
     jack.log.info({ projectId: project.projectId }, 'project expired')
-    await projectChanged(jack.db, project.label)
+    await changeProject(jack, project.label, async () => {})
     const versions = await deployments.idsOf(jack.db, project.projectId)
     await Promise.all(versions.map((id) => jack.engine.remove(id)))
   }

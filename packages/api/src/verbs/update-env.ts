@@ -2,8 +2,8 @@ import { limits } from '@jackcloud/sdk/wire'
 import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import type { Project } from '../Project.ts'
-import { projectChanged } from '../store/notices.ts'
 import * as projects from '../store/projects.ts'
+import { changeProject } from './change-project.ts'
 
 /** Merges into the project's environment. Its versions start anew under it with their next request, losing none. */
 export async function updateEnv(
@@ -12,11 +12,10 @@ export async function updateEnv(
   changes: Record<string, string | null>,
 ): Promise<void> {
   requireValues(changes)
-  await jack.db.transaction().execute(async (db) => {
+  await changeProject(jack, project.label, async (db) => {
     await projects.lock(db, project.projectId)
     await jack.env.merge(db, project.projectId, changes, limits.envNames)
     await projects.change(db, project.projectId, { envRevision: jack.newId('env') })
-    await projectChanged(db, project.label)
   })
 }
 

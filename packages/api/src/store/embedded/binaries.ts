@@ -1,4 +1,4 @@
-import { cp, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises'
+import { chmod, cp, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, dirname, extname, join } from 'node:path'
 import type { Home } from './home.ts'
@@ -62,6 +62,7 @@ async function linkLibraries(installed: string, native: string, to: string): Pro
   )
   await rm(to, { recursive: true, force: true })
   await mkdir(to)
+  await chmod(to, 0o755) // whatever the umask is
   for (const { source, target } of links)
     await symlink(join(native, 'lib', basename(source)), join(to, basename(target)))
   return to

@@ -64,7 +64,8 @@ async function homeUnderRoot(dataDir: string): Promise<string> {
     await chown(path, user.uid, user.gid)
     return realpath(path)
   }
-  await mkdir(ELSEWHERE, { recursive: true, mode: 0o711 })
+  const created = await mkdir(ELSEWHERE, { recursive: true })
+  if (created !== undefined) await chmod(ELSEWHERE, 0o711) // whatever the umask is
   const elsewhere = await mkdtemp(join(ELSEWHERE, `${basename(dataDir)}-`))
   await chown(elsewhere, user.uid, user.gid)
   await symlink(elsewhere, path)

@@ -13,6 +13,8 @@ import { runChild } from '../testing/child.ts'
 import { runningPostmaster } from './postmaster.ts'
 import { startEmbedded } from './startEmbedded.ts'
 
+const hold = new URL('../testing/hold.ts', import.meta.url)
+const payer = new URL('../testing/spend.ts', import.meta.url)
 const root = process.getuid?.() === 0
 
 let folder: string
@@ -85,7 +87,7 @@ describe('one data directory', () => {
   })
 
   test('the server of a killed Jack is adopted with what it acknowledged', async () => {
-    const killed = runChild('hold.ts', [dataDir])
+    const killed = runChild(hold, [dataDir])
     const { connection } = JSON.parse(await killed.ready)
     await withDatabase(connection, note('second'))
     await killed.kill()
@@ -98,14 +100,14 @@ describe('one data directory', () => {
   })
 
   test('a second process is refused with the number of the first', async () => {
-    const first = runChild('hold.ts', [dataDir])
+    const first = runChild(hold, [dataDir])
     await first.ready
-    const second = runChild('hold.ts', [dataDir])
+    const second = runChild(hold, [dataDir])
     await expect(second.ready).rejects.toThrow(
       `Another Jack runs on ${dataDir} (pid ${first.process.pid}).`,
     )
     await first.kill()
-    const third = runChild('hold.ts', [dataDir])
+    const third = runChild(hold, [dataDir])
     expect(JSON.parse(await third.ready)).toMatchObject({ adopted: true })
     await third.kill()
     await (await startEmbedded({ dataDir })).stop()
@@ -157,6 +159,18 @@ test('a first start that was cut short is begun anew', async () => {
   expect(await readdir(join(dataDir, 'postgres'))).not.toContain('cluster.draft')
 })
 
+test('a Jack that is killed at any moment of its start leaves nothing broken', async () => {
+  const dataDir = await newDataDir('killed')
+  for (let round = 0; round < 8; round++) {
+    const child = runChild(hold, [dataDir])
+    await sleep(250 + Math.random() * 900)
+    await child.kill()
+  }
+  const postgres = await startEmbedded({ dataDir })
+  onTestFinished(postgres.stop)
+  await withDatabase(postgres.connection, note('whole'))
+})
+
 test('a data directory with a long path gets its socket elsewhere', async () => {
   const dataDir = await newDataDir(`long-${'x'.repeat(110)}`)
   const postgres = await startEmbedded({ dataDir })
@@ -189,7 +203,7 @@ test.runIf(root)('a user without privileges runs it as well', async () => {
   const parent = await newDataDir('theirs')
   await chmod(parent, 0o777)
   const dataDir = join(parent, 'data')
-  const child = runChild('hold.ts', [dataDir], nobody)
+  const child = runChild(hold, [dataDir], nobody)
   const { connection, uid } = JSON.parse(await child.ready)
   expect(uid).toBe(nobody.uid)
   await withDatabase(connection, note('theirs'))
@@ -221,7 +235,7 @@ test.runIf(process.platform === 'linux')(
     const spend = async (first: number, cut: (ended: Promise<unknown>) => Promise<unknown>) => {
       const args = [JSON.stringify(postgres.connection), accountId, String(count), String(first)]
       // Two processes pay for the same ids.
-      const payers = [runChild('spend.ts', args), runChild('spend.ts', args)]
+      const payers = [runChild(payer, args), runChild(payer, args)]
       await Promise.all(payers.map((payer) => payer.ready))
       await cut(Promise.all(payers.map((payer) => payer.ended)))
       for (const payer of payers) {

@@ -12,13 +12,9 @@ export interface Child {
   kill(): Promise<void>
 }
 
-/** Runs a program of this folder in a process of its own. `as` makes it another user's, which only root may do. */
-export function runChild(
-  program: string,
-  args: string[],
-  as?: { uid: number; gid: number },
-): Child {
-  const path = fileURLToPath(new URL(program, import.meta.url))
+/** Runs a program in a process of its own. `as` makes it another user's, which only root may do. */
+export function runChild(program: URL, args: string[], as?: { uid: number; gid: number }): Child {
+  const path = fileURLToPath(program)
   const it = spawn(process.execPath, ['--conditions=jack:src', path, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     cwd: '/',
@@ -35,7 +31,7 @@ export function runChild(
       lines.push(line)
       resolve(line)
     })
-    void ended.then(() => reject(new Error(`${program} ended: ${errors}`)))
+    void ended.then(() => reject(new Error(`${path} ended: ${errors}`)))
   })
   ready.catch(() => {})
   const kill = async () => {

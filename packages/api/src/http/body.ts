@@ -1,0 +1,25 @@
+import type { IncomingMessage } from 'node:http'
+import { JackError } from '../Errors.ts'
+
+/** The body of a request as text. Throws `body_too_large` as soon as it is, `invalid_request` when it is not UTF-8. */
+export async function readText(req: IncomingMessage, maxBytes: number): Promise<string> {
+  if (Number(req.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes)
+  const chunks: Buffer[] = []
+  let sizeBytes = 0
+  try {
+    for await (const chunk of req as AsyncIterable<Buffer>) {
+      sizeBytes += chunk.length
+      if (sizeBytes > maxBytes) throw tooLarge(maxBytes)
+      chunks.push(chunk)
+    }
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
+  } catch (cause) {
+    if (cause instanceof JackError) throw cause
+    throw new JackError('invalid_request', 'The body broke off or is not UTF-8.', { cause })
+  }
+}
+
+const tooLarge = (maxBytes: number) =>
+  new JackError('body_too_large', `A request body can have ${maxBytes} bytes.`, {
+    hint: 'Upload large programs and static files with the CLI or the SDK.',
+  })
