@@ -546,3 +546,44 @@ describe('a hostile set reads nothing of the machine', () => {
     expect(({} as { polluted?: boolean }).polluted).toBeUndefined()
   })
 })
+
+describe('a hostile set does not get in the way of others', () => {
+  test('one that kills the compiler fails alone', async () => {
+    const good = Array.from({ length: 4 }, (_, index) =>
+      bundle({ 'index.ts': `import './a'\nexport default ${index}`, 'a.ts': '' }),
+    )
+    const bad = failure(
+      bundle({ 'index.ts': `import './a'\nexport default ${'!\n'.repeat(225_000)}1`, 'a.ts': '' }),
+    )
+    expect((await Promise.all(good)).map(({ exports }) => exports)).toEqual(
+      Array(4).fill(['default']),
+    )
+    expect((await bad).message).toMatch(/nested too deeply/)
+    expect(
+      (await bundle({ 'index.ts': "import './a'\nexport default 1", 'a.ts': '' })).exports,
+    ).toEqual(['default'])
+  })
+
+  test('brackets without end are refused before they are parsed', async () => {
+    const error = await failure(
+      bundle({ 'index.ts': `export default ${'['.repeat(100_000)}${']'.repeat(100_000)}` }),
+    )
+    expect(error.message).toBe('index.ts is nested too deeply to be compiled.')
+  })
+
+  test('thousands of mistakes in one long line are told in few words', async () => {
+    const imports = Array.from({ length: 5_000 }, (_, index) => `import './a${index}';`).join('')
+    const error = await failure(bundle({ 'index.ts': imports }))
+    expect(error.errors.length).toBeLessThanOrEqual(100)
+    expect(JSON.stringify(error.errors).length).toBeLessThan(100_000)
+  })
+
+  test('a long line that is fine is bundled, with a map to where it was', async () => {
+    const made = await bundle({
+      'index.ts': `import './a'; export const list = [${'1,'.repeat(100_000)}]`,
+      'a.ts': '',
+    })
+    expect(made.exports).toEqual(['list'])
+    expect(JSON.parse(made.sourceMap).sources).toContain('index.ts')
+  })
+})

@@ -4,7 +4,7 @@ import { dirname, join, relative, sep } from 'node:path'
 import type { OnResolveArgs, OnResolveResult, Plugin, PluginBuild } from 'esbuild'
 import { type Build, refuse, resolveModule, resolveRuntime } from './Build.ts'
 import { byteLength, isSource, sourceTooLarge } from './Files.ts'
-import { kindOf } from './modules.ts'
+import { kindOf, moduleExtensions } from './modules.ts'
 import { resolvePackage } from './npmPlugin.ts'
 import { type Declared, splitBare } from './packages.ts'
 import { isInside } from './Source.ts'
@@ -66,7 +66,12 @@ export function folderPlugin(
   return {
     name: 'folder',
     setup(bundler) {
-      bundler.onResolve({ filter: /\.[^./]+$|\?module$/, namespace: 'file' }, async (args) => {
+      // Narrow, because every question costs a message to esbuild's process and back.
+      const ending = new RegExp(
+        `\\.(?:${moduleExtensions(build.rules).join('|')})$|\\?module$`,
+        'i',
+      )
+      bundler.onResolve({ filter: ending, namespace: 'file' }, async (args) => {
         if (
           args.pluginData === asked ||
           args.kind === 'entry-point' ||

@@ -60,6 +60,12 @@ export function kindOf(
   return loader && { as: 'code', loader }
 }
 
+/** The endings of files that `kindOf` may make modules of their own, for a filter. */
+export function moduleExtensions(rules: Rule[]): string[] {
+  const named = rules.flatMap(({ globs }) => globs.map((glob) => /\.(\w+)$/.exec(glob)?.[1]))
+  return ['wasm', ...data, ...named.filter((extension) => extension !== undefined)]
+}
+
 /** `**` crosses folders, `*` and `?` do not; a pattern without `/` matches the name anywhere. */
 export function globMatches(glob: string, path: string): boolean {
   const pattern = glob.replace(/^\.?\//, '')

@@ -11,7 +11,11 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
       bestDistance = distance
     }
   }
-  return best
+  // What was cut short is meant too: "budget" for "budget_usd".
+  return (
+    best ??
+    (word.length < 4 ? undefined : [...candidates].find((candidate) => candidate.startsWith(word)))
+  )
 }
 
 function editDistance(a: string, b: string): number {

@@ -194,7 +194,7 @@ describe('archives', () => {
       ['deep/name.js', 'deep'],
     ])
     expect(() => readTar(archive, 1)).toThrow('more than 1 files')
-    expect(() => readTar(archive.subarray(0, 900), 100)).toThrow('cut off')
+    expect(() => readTar(archive.subarray(0, 513), 100)).toThrow('cut off')
     expect(() => readTar(Buffer.alloc(512, 'x'), 100)).toThrow('damaged')
     expect(gzipSync(Buffer.alloc(1_000_000)).byteLength).toBeLessThan(2_000)
   })
@@ -308,6 +308,6 @@ describe('lockfiles', () => {
       integrity: expect.stringMatching(/^sha512-/),
     })
     const vitest = lock?.find(undefined, 'vitest')
-    expect(lock?.find(vitest?.location, '@vitest/expect')?.locked.version).toMatch(/^\d/)
+    expect(lock?.find(vitest?.location, '@vitest/mocker')?.locked.version).toMatch(/^\d/)
   })
 })
