@@ -27,7 +27,7 @@ test('many replicas do the work as often as one, and never two at once', async (
   await sleep(1_500)
   await Promise.all(loops.map((loop) => loop.stop()))
   expect(most).toBe(1)
-  expect(rounds).toBeGreaterThanOrEqual(4)
+  expect(rounds).toBeGreaterThanOrEqual(3)
   expect(rounds).toBeLessThanOrEqual(10)
 })
 

@@ -19,7 +19,7 @@ const root = process.getuid?.() === 0
 
 let folder: string
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'jack-embedded-'))
+  folder = await realpath(await mkdtemp(join(tmpdir(), 'jack-embedded-')))
   await chmod(folder, 0o711)
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
@@ -83,7 +83,7 @@ describe('one data directory', () => {
     const postgres = await startEmbedded({ dataDir })
     onTestFinished(postgres.stop)
     expect(await withDatabase(postgres.connection, notes)).toEqual(['first'])
-    expect(postgres.startedMs).toBeLessThan(1_000)
+    expect(postgres.startedMs).toBeLessThan(5_000)
   })
 
   test('the server of a killed Jack is adopted with what it acknowledged', async () => {
@@ -133,6 +133,55 @@ describe('one data directory', () => {
     expect(warnings).toEqual(['Postgres ended unexpectedly; starting it again.'])
   })
 
+  test.runIf(process.platform === 'linux')(
+    'payments survive kills of the payers and of Postgres: none acknowledged is lost, none happens twice',
+    async () => {
+      const postgres = await startEmbedded({ dataDir })
+      onTestFinished(postgres.stop)
+      const count = 600
+      const accountId = 'acc_spender'
+      await withDatabase(postgres.connection, async (db) => {
+        await migrate(db)
+        await ledger.createLedgerAccount(db, accountId)
+        await ledger.grant(db, { id: 'g', accountId, amountMicroUsd: 10n * BigInt(count) + 1_000n })
+      })
+      const acknowledged = new Set<string>()
+      const spend = async (first: number, cut: (ended: Promise<unknown>) => Promise<unknown>) => {
+        const args = [JSON.stringify(postgres.connection), accountId, String(count), String(first)]
+        // Two processes pay for the same ids.
+        const payers = [runChild(payer, args), runChild(payer, args)]
+        await Promise.all(payers.map((payer) => payer.ready))
+        await cut(Promise.all(payers.map((payer) => payer.ended)))
+        for (const payer of payers) {
+          await payer.kill()
+          for (const id of payer.lines) acknowledged.add(id)
+        }
+      }
+      for (let round = 0; round < 2; round++)
+        await spend(round * 250, async () => {
+          await sleep(50 + Math.random() * 150)
+          await killPostgres(dataDir)
+          await sleep(400 + Math.random() * 200)
+        })
+      const early = acknowledged.size
+      await spend(0, (ended) => ended)
+
+      await withDatabase(postgres.connection, async (db) => {
+        await ledger.releaseAbandoned(db, new Date(Date.now() + 1_000))
+        expect(await audit(db)).toEqual([])
+        const { rows } = await sql<{ transfer_id: string }>`
+        select transfer_id from ledger_transfer where kind = 'execution'`.execute(db)
+        expect(new Set(rows.map((row) => row.transfer_id))).toEqual(acknowledged)
+        expect(acknowledged.size).toBe(count)
+        expect(early).toBeGreaterThan(0)
+        expect(await ledger.balanceOf(db, accountId)).toEqual({
+          availableMicroUsd: 1_000n,
+          heldMicroUsd: 0n,
+        })
+      })
+    },
+  )
+
   test('a lock that a dead server left to another process is not in the way', async () => {
     const cluster = await clusterOf(dataDir)
     await writeFile(
@@ -143,7 +192,7 @@ describe('one data directory', () => {
     await postgres.stop()
   })
 
-  test('data of another major version is refused, and so is a link to nowhere', async () => {
+  test('data of another major version is refused', async () => {
     await writeFile(join(await clusterOf(dataDir), 'PG_VERSION'), '17\n')
     await expect(startEmbedded({ dataDir })).rejects.toThrow(
       /is of Postgres 17, and this Jack runs Postgres 18.*DATABASE_URL/,
@@ -151,17 +200,10 @@ describe('one data directory', () => {
   })
 })
 
-test('a first start that was cut short is begun anew', async () => {
-  const dataDir = await newDataDir('cut')
-  await mkdir(join(dataDir, 'postgres', 'cluster.draft', 'base'), { recursive: true })
-  const postgres = await startEmbedded({ dataDir })
-  await postgres.stop()
-  expect(await readdir(join(dataDir, 'postgres'))).not.toContain('cluster.draft')
-})
-
-test('a Jack that is killed at any moment of its start leaves nothing broken', async () => {
+test('a Jack that is killed at any moment of its first start leaves nothing broken', async () => {
   const dataDir = await newDataDir('killed')
-  for (let round = 0; round < 8; round++) {
+  await mkdir(join(dataDir, 'postgres', 'cluster.draft', 'base'), { recursive: true })
+  for (let round = 0; round < 5; round++) {
     const child = runChild(hold, [dataDir])
     await sleep(250 + Math.random() * 900)
     await child.kill()
@@ -169,6 +211,7 @@ test('a Jack that is killed at any moment of its start leaves nothing broken', a
   const postgres = await startEmbedded({ dataDir })
   onTestFinished(postgres.stop)
   await withDatabase(postgres.connection, note('whole'))
+  expect(await readdir(join(dataDir, 'postgres'))).not.toContain('cluster.draft')
 })
 
 test('a data directory with a long path gets its socket elsewhere', async () => {
@@ -217,53 +260,3 @@ test.runIf(root)('a user without privileges runs it as well', async () => {
   onTestFinished(again.stop)
   expect(await withDatabase(again.connection, notes)).toEqual(['theirs'])
 })
-
-test.runIf(process.platform === 'linux')(
-  'payments survive kills of the payers and of Postgres: none acknowledged is lost, none happens twice',
-  async () => {
-    const dataDir = await newDataDir('spending')
-    const postgres = await startEmbedded({ dataDir })
-    onTestFinished(postgres.stop)
-    const count = 1_000
-    const accountId = 'acc_spender'
-    await withDatabase(postgres.connection, async (db) => {
-      await migrate(db)
-      await ledger.createLedgerAccount(db, accountId)
-      await ledger.grant(db, { id: 'g', accountId, amountMicroUsd: 10n * BigInt(count) + 1_000n })
-    })
-    const acknowledged = new Set<string>()
-    const spend = async (first: number, cut: (ended: Promise<unknown>) => Promise<unknown>) => {
-      const args = [JSON.stringify(postgres.connection), accountId, String(count), String(first)]
-      // Two processes pay for the same ids.
-      const payers = [runChild(payer, args), runChild(payer, args)]
-      await Promise.all(payers.map((payer) => payer.ready))
-      await cut(Promise.all(payers.map((payer) => payer.ended)))
-      for (const payer of payers) {
-        await payer.kill()
-        for (const id of payer.lines) acknowledged.add(id)
-      }
-    }
-    for (let round = 0; round < 3; round++)
-      await spend(round * 200, async () => {
-        await sleep(50 + Math.random() * 150)
-        await killPostgres(dataDir)
-        await sleep(400 + Math.random() * 200)
-      })
-    const early = acknowledged.size
-    await spend(0, (ended) => ended)
-
-    await withDatabase(postgres.connection, async (db) => {
-      await ledger.releaseAbandoned(db, new Date(Date.now() + 1_000))
-      expect(await audit(db)).toEqual([])
-      const { rows } = await sql<{ transfer_id: string }>`
-        select transfer_id from ledger_transfer where kind = 'execution'`.execute(db)
-      expect(new Set(rows.map((row) => row.transfer_id))).toEqual(acknowledged)
-      expect(acknowledged.size).toBe(count)
-      expect(early).toBeGreaterThan(0)
-      expect(await ledger.balanceOf(db, accountId)).toEqual({
-        availableMicroUsd: 1_000n,
-        heldMicroUsd: 0n,
-      })
-    })
-  },
-)
