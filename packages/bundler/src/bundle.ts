@@ -268,6 +268,7 @@ async function runEsbuild(
 
 /** What esbuild rejects with, as an error of ours; anything else as it is. */
 function asBundleError(error: unknown, folder: string | undefined): unknown {
+  if (error instanceof BundleError) return error
   const { errors } = error as Partial<esbuild.BuildFailure>
   if (!Array.isArray(errors)) return error
   const diagnostics = diagnose(errors, folder)
