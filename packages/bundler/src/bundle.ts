@@ -8,7 +8,7 @@ import { defaultCacheDir } from './cache.ts'
 import { type Config, jsonc, readConfig } from './config.ts'
 import { diagnose, portablePath } from './diagnose.ts'
 import { findEntry } from './entry.ts'
-import { type CommonOptions, commonOptions } from './esbuildOptions.ts'
+import { type CommonOptions, commonOptions, importedLibraries } from './esbuildOptions.ts'
 import { checkFiles, checkSourceSize, decode, type FileMap, type Files, isSource } from './Files.ts'
 import { folderPlugin } from './folderPlugin.ts'
 import { isSecret } from './ignoring.ts'
@@ -136,6 +136,7 @@ export async function bundleEntry(
     minify: options.minify ?? config.minify ?? true,
     define: { ...config.define, ...options.define },
     declared,
+    imported: importedLibraries(map ?? new Map()),
     raw: tsconfig?.raw,
   })
   if (isSecret(entry))

@@ -23,7 +23,7 @@ export function diagnose(messages: Message[], folder: string | undefined): Diagn
 }
 
 /** The path as the author knows it: without the names that the bundler gives to its sources. */
-export function ownPath(path: string): string {
+function ownPath(path: string): string {
   return path.replace(/^files:/, '').replace(/\?raw$/, '')
 }
 

@@ -1,4 +1,5 @@
 import type { BuildOptions, TsconfigRaw } from 'esbuild'
+import { decode, type FileMap } from './Files.ts'
 import type { Declared } from './packages.ts'
 
 /** Options that bundling and translating have in common. */
@@ -9,11 +10,13 @@ export function commonOptions({
   minify,
   define,
   declared,
+  imported,
   raw,
 }: {
   minify: boolean
   define: Record<string, string>
   declared: Declared
+  imported: ReadonlySet<string>
   raw: TsconfigRaw | undefined
 }) {
   return {
@@ -28,7 +31,7 @@ export function commonOptions({
     sourcemap: 'external',
     sourcesContent: true,
     jsx: 'automatic',
-    jsxImportSource: jsxSource(declared),
+    jsxImportSource: jsxSource(declared, imported),
     define: { 'process.env.NODE_ENV': '"production"', ...define },
     logLevel: 'silent',
     logLimit: 0,
@@ -36,10 +39,26 @@ export function commonOptions({
   } as const satisfies BuildOptions
 }
 
+const jsxLibraries = ['react', 'preact', 'solid-js', 'hono']
+
 /** Whose JSX it is when tsconfig does not say: the library that the program depends on. */
-function jsxSource({ dependencies }: Declared): string {
-  for (const library of ['react', 'preact', 'solid-js', 'hono']) {
-    if (dependencies.has(library)) return library === 'hono' ? 'hono/jsx' : library
-  }
+function jsxSource({ dependencies }: Declared, imported: ReadonlySet<string>): string {
+  const library =
+    jsxLibraries.find((name) => dependencies.has(name)) ??
+    jsxLibraries.find((name) => imported.has(name))
+  if (library !== undefined) return library === 'hono' ? 'hono/jsx' : library
   return dependencies.size === 0 ? 'hono/jsx' : 'react'
+}
+
+/** The JSX libraries that files import by name, for a set that does not say what it depends on. */
+export function importedLibraries(files: FileMap): Set<string> {
+  const found = new Set<string>()
+  for (const [path, content] of files) {
+    if (!/\.[jt]sx$/.test(path)) continue
+    const text = decode(content) ?? ''
+    for (const name of jsxLibraries) {
+      if (text.includes(`'${name}'`) || text.includes(`"${name}"`)) found.add(name)
+    }
+  }
+  return found
 }

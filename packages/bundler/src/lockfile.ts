@@ -1,7 +1,7 @@
 import { jsonc } from './config.ts'
 
 /** One package of a lockfile. */
-export interface Locked {
+interface Locked {
   name: string
   version: string
   integrity: string | undefined

@@ -67,7 +67,7 @@ export function moduleExtensions(rules: Rule[]): string[] {
 }
 
 /** `**` crosses folders, `*` and `?` do not; a pattern without `/` matches the name anywhere. */
-export function globMatches(glob: string, path: string): boolean {
+function globMatches(glob: string, path: string): boolean {
   const pattern = glob.replace(/^\.?\//, '')
   // Runs of stars are cut down so that no pattern can make the matching slow.
   const source = pattern

@@ -13,7 +13,7 @@ import {
 import { type OpenPackage, PackageError, splitBare } from './packages.ts'
 
 /** Modules of npm packages; a path in it is `name@version/file`. */
-export const npm = 'npm'
+const npm = 'npm'
 
 type Import = Pick<OnResolveArgs, 'path' | 'kind' | 'with'>
 

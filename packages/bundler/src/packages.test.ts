@@ -56,6 +56,15 @@ describe('packages from the npm registry', () => {
     expect(made.sourceMap).not.toContain(temp)
   })
 
+  test('JSX belongs to the library that the program uses', async () => {
+    const files = {
+      'index.tsx':
+        "import { Hono } from 'hono'\nexport const app = new Hono()\nexport const run = () => String(<b>hi</b>)",
+    }
+    const made = await bundle(files, { cacheDir: join(temp, 'hono') })
+    expect(((await load(made)).run as () => string)()).toBe('<b>hi</b>')
+  })
+
   test('versions of package.json, of a range, an alias, and of what they depend on', async () => {
     const made = await bundle(
       {

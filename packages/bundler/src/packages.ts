@@ -264,7 +264,7 @@ export function splitBare(path: string): { name: string; subpath: string } | und
   return name !== undefined && isPackageName(name) ? { name, subpath: found?.[2] ?? '' } : undefined
 }
 
-export function isPackageName(name: string): boolean {
+function isPackageName(name: string): boolean {
   return (
     name.length <= 214 && /^(?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/i.test(name)
   )

@@ -14,7 +14,7 @@ const maxMistakes = 50
 export const setEntry = 'entry of the set'
 
 /** Modules of the file set; a path in it is a path of the set. */
-export const files = 'files'
+const files = 'files'
 
 /**
  * Resolves and loads a file set out of memory. Every import ends here or in a package, so that no
