@@ -102,7 +102,7 @@ export interface ExecutionLimits {
 
 /** What became of an execution. `logs` has also what was printed before a kill. */
 export type Outcome = (
-  | { status: 'returned'; /** JSON text of the result. */ result: string }
+  | { status: 'returned' /** JSON text of the result. */; result: string }
   | { status: 'threw'; message: string; stack?: string }
   | { status: 'limited'; limit: 'cpu' | 'wall' | 'memory' | 'output' }
 ) & {
@@ -127,7 +127,9 @@ export interface EngineEvents {
   /** CPU that a version used since the last call. */
   cpu(usage: AppName & { projectId: string; cpuMs: number }): void
   /** A version was killed: it spun, grew too large, or crashed. */
-  killed(event: AppName & { projectId: string; reason: 'cpu' | 'memory' | 'crash'; detail: string }): void
+  killed(
+    event: AppName & { projectId: string; reason: 'cpu' | 'memory' | 'crash'; detail: string },
+  ): void
 }
 
 export interface RunningApp extends AppName {

@@ -175,7 +175,11 @@ export function engineContract(
       ['a function', 'export const run = () => () => 1', /function/],
       ['a cycle', 'export const run = () => { const a = {}; a.a = a; return a }', /circular/],
       ['an empty toJSON', 'export const run = () => ({ toJSON() {} })', /toJSON/],
-      ['a promise that never resolves', 'export const run = () => new Promise(() => {})', /never finished/],
+      [
+        'a promise that never resolves',
+        'export const run = () => new Promise(() => {})',
+        /never finished/,
+      ],
       ['a top level that never ends', 'await new Promise(() => {})', /unsettled|never finished/],
       ['nothing to run', 'export const x = 1', /export function run\(input\)/],
     ])('says what is wrong with %s', async (_, source, message) => {
@@ -185,8 +189,14 @@ export function engineContract(
 
     it.each([
       ['cpu', 'export const run = () => { console.log("before"); for (;;); }'],
-      ['wall', 'export const run = async () => { console.log("before"); await new Promise((r) => setTimeout(r, 1e6)) }'],
-      ['output', 'export const run = () => { console.log("before"); return "x".repeat(2_000_000) }'],
+      [
+        'wall',
+        'export const run = async () => { console.log("before"); await new Promise((r) => setTimeout(r, 1e6)) }',
+      ],
+      [
+        'output',
+        'export const run = () => { console.log("before"); return "x".repeat(2_000_000) }',
+      ],
     ])('stops at the %s limit and keeps what was printed before', async (limit, source) => {
       const limits = { ...execution('').limits, wallMs: limit === 'wall' ? 300 : 3000 }
       const outcome = await run(source, { limits })
@@ -199,8 +209,10 @@ export function engineContract(
 
     it('stops at the memory limit, on the heap and beside it', async () => {
       const limits = { ...execution('').limits, cpuMs: 10_000, wallMs: 10_000 }
-      const heap = 'export const run = () => { const a = []; for (;;) a.push(new Array(1000).fill(Math.random())) }'
-      const buffers = 'export const run = () => { const a = []; for (;;) a.push(new Uint8Array(4e6).fill(1)) }'
+      const heap =
+        'export const run = () => { const a = []; for (;;) a.push(new Array(1000).fill(Math.random())) }'
+      const buffers =
+        'export const run = () => { const a = []; for (;;) a.push(new Uint8Array(4e6).fill(1)) }'
       for (const source of [heap, buffers]) {
         const outcome = await run(source, { limits })
         if (outcome.status === 'threw') expect(outcome.message).toMatch(/allocation/)
@@ -218,8 +230,12 @@ export function engineContract(
     })
 
     it('keeps nothing from one execution to the next', async () => {
-      await run('export const run = () => { globalThis.left = 1; Array.prototype.map = () => "stolen"; JSON.stringify = () => "1" }')
-      const outcome = await run('export const run = () => [globalThis.left ?? "clean", [1].map((x) => x)]')
+      await run(
+        'export const run = () => { globalThis.left = 1; Array.prototype.map = () => "stolen"; JSON.stringify = () => "1" }',
+      )
+      const outcome = await run(
+        'export const run = () => [globalThis.left ?? "clean", [1].map((x) => x)]',
+      )
       expect(outcome).toMatchObject({ result: '["clean",[1]]' })
     })
 
@@ -236,10 +252,14 @@ export function engineContract(
     })
 
     it.each([
-      ['a syntax error', 'export default { fetch( }', /SyntaxError[^]*main\.js:1/],
+      ['a syntax error', 'export default { fetch( }', /SyntaxError[\s\S]*main\.js:1/],
       ['a missing export', 'export const a = 1', /no default export/],
       ['a missing handler', 'export default {}', /no fetch method/],
-      ['a missing module', 'import "./gone.js"; export default { fetch() {} }', /No such module "gone.js"/],
+      [
+        'a missing module',
+        'import "./gone.js"; export default { fetch() {} }',
+        /No such module "gone.js"/,
+      ],
       ['an error at the top level', 'throw new Error("at once")', /Error: at once/],
     ])('refuses %s at deploy and says so', async (_, source, output) => {
       const refused = engine.put(app(source))
@@ -251,7 +271,7 @@ export function engineContract(
       await refused.catch(({ fields }) => expect(fields.output).not.toMatch(/jack-entry|capnp/))
     })
 
-    it('tells an app\'s logs, its uncaught errors and its CPU', async () => {
+    it("tells an app's logs, its uncaught errors and its CPU", async () => {
       const hosted = app(`export default { fetch(request) { console.warn("w");
         const end = Date.now() + 60; while (Date.now() < end);
         if (request.url.endsWith("/throw")) throw new Error("boom"); return new Response("ok") } }`)
@@ -272,7 +292,9 @@ export function engineContract(
     })
 
     it('moves to a new revision without a lost request', async () => {
-      const one = app('export default { fetch: (r, env) => new Response(env.V) }', { env: { V: '1' } })
+      const one = app('export default { fetch: (r, env) => new Response(env.V) }', {
+        env: { V: '1' },
+      })
       const two = { ...one, revision: '2', env: { V: '2' } }
       let current = one
       let failed = 0
@@ -321,7 +343,9 @@ export function engineContract(
         'export default { async fetch() { await new Promise((r) => setTimeout(r, 200)); return new Response("late") } }',
       )
       const answer = get(engine, hosted)
-      await until(() => engine.running().some((r) => r.deploymentId === hosted.deploymentId && r.requests === 1))
+      await until(() =>
+        engine.running().some((r) => r.deploymentId === hosted.deploymentId && r.requests === 1),
+      )
       await engine.remove(hosted.deploymentId)
       expect(await answer).toEqual({ status: 200, body: 'late' })
       expect(engine.running().some((r) => r.deploymentId === hosted.deploymentId)).toBe(false)

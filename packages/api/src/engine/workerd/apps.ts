@@ -1,8 +1,8 @@
 import { chmodSync, chownSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
-import { Client, Pool } from 'undici'
 import type { ErrorCode } from '@jackcloud/sdk/wire'
+import { Client, Pool } from 'undici'
 import { JackError } from '../../Errors.ts'
 import type { App, AppName, EngineEvents, Lease, RunningApp } from '../Engine.ts'
 import { ownMemoryBytes, type ProcessClock } from './clock.ts'
@@ -10,7 +10,7 @@ import { appConfig, environmentNames } from './config.ts'
 import type { Configs } from './configs.ts'
 import { type EgressOptions, egressServer } from './egress.ts'
 import { limitLogs } from './logs.ts'
-import { outOfMemory, type OutputLine, uncaught } from './output.ts'
+import { type OutputLine, outOfMemory, uncaught } from './output.ts'
 import { type Processes, StartError, type WorkerProcess } from './processes.ts'
 import { startFailure } from './startFailure.ts'
 import type { Guard, Watchdog } from './watchdog.ts'
@@ -62,6 +62,7 @@ interface LiveApp {
 const METER_MS = 250
 const STUCK_MS = 25
 const DRAIN_MS = 30_000
+const START_MS = 5000
 /** Between asking a process to end and ending it: for what the app does after its last response. */
 const GRACE_MS = 2000
 
@@ -84,7 +85,7 @@ export class Apps {
   async put(app: App): Promise<void> {
     const version = await this.#prepare(app, 'deploy_failed')
     const known = this.#find(app)
-    if (known?.live && known.digest === version.digest) return
+    if (known?.live && known.digest === version.digest && sameEnv(known.app, app)) return
     const { live } = await this.#start(version, app, 'deploy_failed')
     this.#adopt(version, live)
   }
@@ -92,6 +93,9 @@ export class Apps {
   async open(name: AppName, load: () => Promise<App>): Promise<Lease> {
     if (this.#closed)
       throw new JackError('unavailable', 'This server is shutting down', { retryAfterSeconds: 5 })
+    const leaving = this.#find(name) ? undefined : this.#leaving(name)
+    // A caller that has not heard of the new revision yet: the old one still answers, and is not started again.
+    if (leaving) return this.#lease(leaving.version, leaving.live)
     const version = this.#find(name) ?? (await this.#loadOnce(name, load))
     const live = usable(version.live) ?? (await this.#wake(version, load))
     return this.#lease(version, live)
@@ -134,6 +138,16 @@ export class Apps {
 
   #find(name: AppName): Version | undefined {
     return this.#deployments.get(name.deploymentId)?.get(name.revision)
+  }
+
+  #leaving(name: AppName): { version: Version; live: LiveApp } | undefined {
+    return [...this.#draining].find(
+      ({ version: { app }, live }) =>
+        app.deploymentId === name.deploymentId &&
+        app.revision === name.revision &&
+        !live.expected &&
+        !live.process.dead,
+    )
   }
 
   readonly #loading = new Map<string, Promise<Version>>()
@@ -186,10 +200,14 @@ export class Apps {
     const wait = version.retryAt - this.#options.now()
     if (wait > 0)
       return Promise.reject(
-        new JackError('app_failed', 'The app was stopped too often and waits before it starts again', {
-          hint: 'See its logs: it used too much CPU or memory, or it crashed',
-          retryAfterSeconds: Math.ceil(wait / 1000),
-        }),
+        new JackError(
+          'app_failed',
+          'The app was stopped too often and waits before it starts again',
+          {
+            hint: 'See its logs: it used too much CPU or memory, or it crashed',
+            retryAfterSeconds: Math.ceil(wait / 1000),
+          },
+        ),
       )
     version.starting ??= this.#startKept(version, load).finally(() => {
       delete version.starting
@@ -205,7 +223,7 @@ export class Apps {
       this.#retireOlder(version)
       return live
     } catch (error) {
-      this.#strike(version)
+      if (error instanceof JackError && error.code === 'app_failed') this.#strike(version)
       throw error
     }
   }
@@ -216,7 +234,8 @@ export class Apps {
       if (version.order >= current.order) continue
       versions?.delete(revision)
       if (version.live) void this.#drain(version, version.live, DRAIN_MS)
-      else void version.starting?.then((live) => this.#drain(version, live, DRAIN_MS)).catch(() => {})
+      else
+        void version.starting?.then((live) => this.#drain(version, live, DRAIN_MS)).catch(() => {})
     }
   }
 
@@ -230,7 +249,8 @@ export class Apps {
     const { configs } = this.#options
     const path = app
       ? await configs.compile(appConfig(app))
-      : ((await configs.find(version.digest)) ?? (await configs.compile(appConfig(await reload!()))))
+      : ((await configs.find(version.digest)) ??
+        (await configs.compile(appConfig(await reload?.()))))
     return { live: await this.#boot(version, path, code) }
   }
 
@@ -246,12 +266,15 @@ export class Apps {
         purpose: 'app',
         config,
         memoryMb: app.limits.memoryMb,
+        startTimeoutMs: START_MS,
         listens: ['http', 'control'],
         connects: [
           ...(app.egress === 'public' ? ['outbound'] : []),
           ...(app.assetsBinding ? ['assets'] : []),
         ],
-        env: Object.fromEntries(names.map(([name, variable]) => [variable, app.env[name] as string])),
+        env: Object.fromEntries(
+          names.map(([name, variable]) => [variable, app.env[name] as string]),
+        ),
         onLine: log,
         prepare: async (dir, uid) => {
           if (app.egress === 'public')
@@ -363,7 +386,8 @@ export class Apps {
       const cpuNs = live.billedNs
       const at = performance.now()
       const used = Number(cpuNs - live.ticked.cpuNs) / 1e6
-      const busy = used > (at - live.ticked.at) / 2
+      // Without a clock of processes nobody knows, so everybody is asked.
+      const busy = cpuNs < 0n || used > (at - live.ticked.at) / 2
       live.ticked = { cpuNs, at }
       if (busy && live.pingedNs === undefined) void this.#ping(version, live)
       if (ownMemoryBytes(live.process.pid) > memoryCapMb(version) * 1048576)
@@ -371,7 +395,7 @@ export class Apps {
       else if (
         live.leases === 0 &&
         live.ending === undefined &&
-        !busy &&
+        (!busy || cpuNs < 0n) &&
         this.#options.now() - live.idleSince > this.#options.idleMs
       )
         void this.#drain(version, live, DRAIN_MS)
@@ -395,11 +419,19 @@ export class Apps {
   async #ping(version: Version, live: LiveApp): Promise<void> {
     const start = this.#options.clock.cpuNs(live.process.pid)
     live.pingedNs = start
-    const limit = BigInt(version.app.limits.requestCpuMs) * 1_000_000n
+    const startedAt = performance.now()
+    const usedMs = () =>
+      start < 0n
+        ? performance.now() - startedAt
+        : Number(this.#options.clock.cpuNs(live.process.pid) - start) / 1e6
     const timer = setInterval(() => {
-      const now = this.#options.clock.cpuNs(live.process.pid)
-      if (start >= 0n && now - start > limit)
-        this.#kill(version, live, 'cpu', `It ran for ${version.app.limits.requestCpuMs} ms without a pause`)
+      if (usedMs() > version.app.limits.requestCpuMs)
+        this.#kill(
+          version,
+          live,
+          'cpu',
+          `It ran for ${version.app.limits.requestCpuMs} ms without a pause`,
+        )
     }, STUCK_MS)
     try {
       const response = await live.control.request({ path: '/', method: 'GET' })
@@ -419,7 +451,12 @@ export class Apps {
     live.process.kill()
   }
 
-  #killed(version: Version, live: LiveApp, reason: 'cpu' | 'memory' | 'crash', detail: string): void {
+  #killed(
+    version: Version,
+    live: LiveApp,
+    reason: 'cpu' | 'memory' | 'crash',
+    detail: string,
+  ): void {
     live.expected = true
     if (version.live === live) delete version.live
     this.#strike(version)
@@ -512,6 +549,10 @@ export class Apps {
     return this.#versions().some((version) => version.digest === digest)
   }
 }
+
+const sameEnv = (a: Pick<App, 'env'>, b: Pick<App, 'env'>) =>
+  environmentNames(a).length === environmentNames(b).length &&
+  environmentNames(a).every(([name]) => a.env[name] === b.env[name])
 
 const usable = (live: LiveApp | undefined) =>
   live && !live.ending && !live.process.dead ? live : undefined

@@ -56,7 +56,11 @@ function loadedLibraries(path: string): string[] {
   if (process.platform !== 'linux') return []
   try {
     const env = { LD_TRACE_LOADED_OBJECTS: '1' }
-    const text = execFileSync(path, [], { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+    const text = execFileSync(path, [], {
+      env,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
     return [...text.matchAll(/(?:=>\s+|^\s*)(\/\S+)\s+\(0x/gm)].map((match) => match[1] as string)
   } catch {
     return []

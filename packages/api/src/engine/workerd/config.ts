@@ -37,8 +37,7 @@ export function appConfig(app: App): Config {
   const bindings = environmentNames(app).map(
     ([name, variable]) => `(name = ${quote(name)}, fromEnvironment = "${variable}")`,
   )
-  if (app.assetsBinding)
-    bindings.push(`(name = ${quote(app.assetsBinding)}, service = "assets")`)
+  if (app.assetsBinding) bindings.push(`(name = ${quote(app.assetsBinding)}, service = "assets")`)
   const services = [
     `(name = "app", worker = (
   modules = [${[entry, ...modules].join(', ')}],

@@ -1,5 +1,11 @@
 import { lookup } from 'node:dns/promises'
-import { createServer, type IncomingMessage, request as httpRequest, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
@@ -17,7 +23,9 @@ export interface EgressOptions {
  */
 export function egressServer(options: EgressOptions): Server {
   const server = createServer({ requireHostHeader: false }, (incoming, outgoing) => {
-    forward(incoming, outgoing, options).catch((error: Error) => refuse(outgoing, 502, error.message))
+    forward(incoming, outgoing, options).catch((error: Error) =>
+      refuse(outgoing, 502, error.message),
+    )
   })
   server.on('connect', (_request, socket) => {
     socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n')
@@ -109,7 +117,8 @@ function endToEnd(message: IncomingMessage): Record<string, string | string[]> {
   const named = (message.headers.connection ?? '').toLowerCase().split(/\s*,\s*/)
   const headers: Record<string, string | string[]> = {}
   for (const [name, value] of Object.entries(message.headers))
-    if (value !== undefined && !perConnection.has(name) && !named.includes(name)) headers[name] = value
+    if (value !== undefined && !perConnection.has(name) && !named.includes(name))
+      headers[name] = value
   return headers
 }
 
@@ -130,6 +139,9 @@ function refuse(outgoing: ServerResponse, status: number, message: string): void
     outgoing.destroy()
     return
   }
-  outgoing.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'x-jack-egress': 'refused' })
+  outgoing.writeHead(status, {
+    'content-type': 'text/plain; charset=utf-8',
+    'x-jack-egress': 'refused',
+  })
   outgoing.end(`${message}\n`)
 }

@@ -3,7 +3,7 @@ import { Client } from 'undici'
 import type { Execution, LogLine, Outcome } from '../Engine.ts'
 import type { ProcessClock } from './clock.ts'
 import { programEntry } from './modules.ts'
-import { hung, outOfMemory, type OutputLine } from './output.ts'
+import { hung, type OutputLine, outOfMemory } from './output.ts'
 import type { Processes, WorkerProcess } from './processes.ts'
 import type { Guard, Watchdog } from './watchdog.ts'
 
@@ -100,7 +100,8 @@ export async function runProgram(
   }
   if (fired) return { status: 'limited', limit: fired.reason, ...measured }
   if (answer === undefined) {
-    if (outOfMemory.test(worker.errors())) return { status: 'limited', limit: 'memory', ...measured }
+    if (outOfMemory.test(worker.errors()))
+      return { status: 'limited', limit: 'memory', ...measured }
     return { status: 'threw', message: 'The program crashed its isolate', ...measured }
   }
   return { ...interpret(answer, limits.outputBytes, printed.logs.length > 0), ...measured }
@@ -130,7 +131,8 @@ function interpret(answer: string, outputBytes: number, printed: boolean): Resul
       break
     case 'T': {
       const parsed = parse(rest)
-      if (Array.isArray(parsed) && typeof parsed[0] === 'string') return thrown(parsed[0], parsed[1])
+      if (Array.isArray(parsed) && typeof parsed[0] === 'string')
+        return thrown(parsed[0], parsed[1])
     }
   }
   return { status: 'threw', message: 'The program broke its own entry' }

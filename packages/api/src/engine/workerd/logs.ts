@@ -13,9 +13,9 @@ export function limitLogs(
   let bytes = bytesPerSecond * burstSeconds
   let at = now()
   let dropped = 0
-  let timer: NodeJS.Timeout | undefined
+  let _timer: NodeJS.Timeout | undefined
   const tell = () => {
-    timer = undefined
+    _timer = undefined
     if (dropped === 0) return
     write({ level: 'warn', message: `dropped ${dropped} lines: the app logs too much` })
     dropped = 0
@@ -28,7 +28,7 @@ export function limitLogs(
     const short = message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE)}…` : message
     if (lines < 1 || bytes < short.length) {
       dropped++
-      timer ??= setTimeout(tell, 1000).unref()
+      _timer ??= setTimeout(tell, 1000).unref()
       return
     }
     lines--

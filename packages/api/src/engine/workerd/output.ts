@@ -84,11 +84,11 @@ const noise =
 
 /** The program's own words out of an engine's line about an exception, or undefined when it is about something else. */
 export function uncaught(message: string): string | undefined {
-  const match = /^Uncaught exception: (?:\S+ )?(?:\w+ )?failed: (?:remote\.)?(?:jsg\.)?([^]*)$/.exec(
-    message,
-  )
+  const match =
+    /^Uncaught exception: (?:\S+ )?(?:\w+ )?failed: (?:remote\.)?(?:jsg\.)?([\s\S]*)$/.exec(message)
   return match?.[1]?.split('\nstack: ')[0]
 }
 
 export const hung = /had hung and would never generate a response/
-export const outOfMemory = /out of memory|V8 fatal error|allocation failed|bad_alloc|Cannot allocate/i
+export const outOfMemory =
+  /out of memory|V8 fatal error|allocation failed|bad_alloc|Cannot allocate/i

@@ -142,7 +142,8 @@ export class Pool<Process extends Pooled> {
 
   #takeIdle(account: string): Member<Process> | undefined {
     const own = this.#idle.findIndex((member) => member.account === account && !member.process.dead)
-    const at = own >= 0 ? own : this.#idle.findIndex((m) => m.account === undefined && !m.process.dead)
+    const at =
+      own >= 0 ? own : this.#idle.findIndex((m) => m.account === undefined && !m.process.dead)
     return at < 0 ? undefined : this.#idle.splice(at, 1)[0]
   }
 

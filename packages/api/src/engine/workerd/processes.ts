@@ -1,10 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { chownSync, closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { bootId } from './runDirectory.ts'
 import { startTicks } from './clock.ts'
-import { readOutput, type OutputLine } from './output.ts'
+import { type OutputLine, readOutput } from './output.ts'
+import { bootId } from './runDirectory.ts'
 import { type Purpose, type Sandbox, UIDS } from './sandbox.ts'
 
 /** One sandboxed workerd. */
@@ -83,7 +91,12 @@ export class Processes {
     uid: number | undefined,
     gone: () => void,
   ): Promise<WorkerProcess> {
-    const command = this.#sandbox.command({ ...options, connects: options.connects ?? [], dir, uid })
+    const command = this.#sandbox.command({
+      ...options,
+      connects: options.connects ?? [],
+      dir,
+      uid,
+    })
     const [file, ...args] = command.argv as [string, ...string[]]
     const filter = command.seccomp ? openSync(command.seccomp, 'r') : undefined
     const child = spawn(file, args, {

@@ -201,11 +201,7 @@ function levelOf(walls: Walls): SandboxLevel {
   return walls.method === 'bwrap' && walls.seccomp ? 'full' : 'namespaces'
 }
 
-function describe(
-  walls: Walls,
-  firstUid: number | undefined,
-  failures: string[],
-): SandboxReport {
+function describe(walls: Walls, firstUid: number | undefined, failures: string[]): SandboxReport {
   const wall = (name: string, active: boolean, why: string) =>
     active ? { name, active } : { name, active, why: [why, ...failures].join('; ') }
   const contained = walls.method !== 'bare'
@@ -298,7 +294,11 @@ export function closeInheritedOnExec(): void {
   try {
     const koffi = createRequire(import.meta.url)('koffi')
     const libc = koffi.load('libc.so.6')
-    libc.func('int close_range(uint first, uint last, int flags)')(3, 0xffff_ffff, CLOSE_RANGE_CLOEXEC)
+    libc.func('int close_range(uint first, uint last, int flags)')(
+      3,
+      0xffff_ffff,
+      CLOSE_RANGE_CLOEXEC,
+    )
   } catch {
     // Without native calls the parent must start us with clean descriptors, as every service manager does.
   }

@@ -13,10 +13,14 @@ export function startFailure(code: ErrorCode, raw: string): JackError {
     .slice(0, 4096)
   const first = output.split('\n')[0] ?? ''
   const hint = hints.find(([pattern]) => pattern.test(output))?.[1]
-  return new JackError(code, first ? `The app does not start: ${first}` : 'The app does not start', {
-    hint: hint ?? 'Run it locally, correct what the output says, and deploy again',
-    fields: { output },
-  })
+  return new JackError(
+    code,
+    first ? `The app does not start: ${first}` : 'The app does not start',
+    {
+      hint: hint ?? 'Run it locally, correct what the output says, and deploy again',
+      fields: { output },
+    },
+  )
 }
 
 const hints: [pattern: RegExp, hint: string][] = [
@@ -30,7 +34,10 @@ const hints: [pattern: RegExp, hint: string][] = [
     'Write: export default { fetch(request, env) { return new Response("hello") } }',
   ],
   [/SyntaxError/, 'Correct the line that the output names'],
-  [/top level runs too long|await in module is unsettled/, 'Move work from the top level into fetch'],
+  [
+    /top level runs too long|await in module is unsettled/,
+    'Move work from the top level into fetch',
+  ],
   [/WebAssembly|CompileError/, 'Check that the file is a whole WebAssembly module'],
   [/No such compatibility flag|ompatibility/, 'Check the compatibility date and flags'],
   [/out of memory/i, 'The app loads too much at its top level'],

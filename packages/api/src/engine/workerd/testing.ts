@@ -1,8 +1,8 @@
-import { mkdtempSync } from 'node:fs'
+import { chmodSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Engine, SandboxLevel } from '../Engine.ts'
-import { type Told, listener } from '../engine.contract.ts'
+import { listener, type Told } from '../engine.contract.ts'
 import { findBinary } from './binary.ts'
 import { detectSandbox } from './sandbox.ts'
 import { createWorkerdEngine, type WorkerdOptions } from './workerd.ts'
@@ -25,6 +25,8 @@ export async function startEngine(
 ): Promise<{ engine: Engine; told: Told; dataDir: string }> {
   const { told, events } = listener()
   const dataDir = over.dataDir ?? mkdtempSync(join(tmpdir(), 'jack-test-'))
+  // As a server's data directory is: others may pass through, so sandboxed users reach the compiled configs.
+  chmodSync(dataDir, 0o711)
   const engine = createWorkerdEngine({
     dataDir,
     pool: { size: 1, reuse: 'account', maxUses: 50, queue: 100, queuePerAccount: 50 },

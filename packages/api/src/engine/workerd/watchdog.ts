@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import type { ProcessClock } from './clock.ts'
-import { ARMED, FIRED, IDLE, REASONS, SLOTS, type Reason } from './watchdogSlots.ts'
+import { ARMED, FIRED, IDLE, REASONS, type Reason, SLOTS } from './watchdogSlots.ts'
 
 export interface Guarded {
   pid: number
@@ -55,7 +55,8 @@ export class Watchdog {
     times[0] = start
     times[1] = cpuMs === undefined || start < 0n ? -1n : BigInt(Math.round(cpuMs * 1e6))
     times[2] = 0n
-    times[3] = wallMs === undefined ? -1n : process.hrtime.bigint() + BigInt(Math.round(wallMs * 1e6))
+    times[3] =
+      wallMs === undefined ? -1n : process.hrtime.bigint() + BigInt(Math.round(wallMs * 1e6))
     Atomics.store(numbers, 0, ARMED)
     if (slot >= (this.#control[1] as number)) Atomics.store(this.#control, 1, slot + 1)
     Atomics.add(this.#control, 0, 1)
@@ -79,4 +80,3 @@ export class Watchdog {
     await this.#thread.terminate()
   }
 }
-

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
 import { engineContract } from '../engine.contract.ts'
-import { createWorkerdEngine } from './workerd.ts'
 import { levels } from './testing.ts'
+import { createWorkerdEngine } from './workerd.ts'
 
 const dirs: string[] = []
 afterAll(() => {

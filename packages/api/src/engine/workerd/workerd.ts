@@ -106,7 +106,10 @@ class WorkerdEngine implements Engine {
         uidSeed: createHash('sha256').update(runDir).digest().readUInt32LE(),
       })
       requireLevel(sandbox.report, wanted.require)
-      logger.info({ sandbox: sandbox.report }, `programs run at sandbox level ${sandbox.report.level}`)
+      logger.info(
+        { sandbox: sandbox.report },
+        `programs run at sandbox level ${sandbox.report.level}`,
+      )
       opened = this.#open(sandbox, binary, shared, runDir, giveBack)
       await opened.pool.start()
       this.#started = opened
@@ -205,7 +208,11 @@ const strength: Record<SandboxLevel, number> = { none: 0, namespaces: 1, full: 2
 function requireLevel(report: SandboxReport, level: SandboxLevel = 'none'): void {
   if (strength[report.level] >= strength[level]) return
   const missing = report.walls.filter((wall) => !wall.active)
-  throw new JackError('unavailable', `The sandbox is only "${report.level}", and "${level}" is required`, {
-    hint: `Install bubblewrap (apt install bubblewrap). Missing: ${missing.map((wall) => `${wall.name} (${wall.why})`).join(', ')}`,
-  })
+  throw new JackError(
+    'unavailable',
+    `The sandbox is only "${report.level}", and "${level}" is required`,
+    {
+      hint: `Install bubblewrap (apt install bubblewrap). Missing: ${missing.map((wall) => `${wall.name} (${wall.why})`).join(', ')}`,
+    },
+  )
 }
