@@ -1,0 +1,75 @@
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { bundle, stop } from '@jackcloud/bundler'
+import { honoFolder } from './harness/honoFolder.ts'
+import { besides, inTurns, p50, p99, timed } from './harness/measure.ts'
+import type { Question } from './harness/Question.ts'
+
+/** As much of esbuild as is used here: it is a dependency of the bundler, not of the workspace. */
+interface Esbuild {
+  build(options: object): Promise<{ outputFiles: { contents: Uint8Array }[] }>
+  stop(): Promise<void>
+}
+
+const require = createRequire(new URL('../packages/bundler/package.json', import.meta.url))
+const esbuild = require('esbuild') as Esbuild
+
+export default {
+  name: 'bundle',
+  asks: 'How long does it take to bundle a Hono app after an edit, warm?',
+  goals: { 'bundle-p50': { unit: 'ms', atMost: 15 }, 'bundle-p99': { unit: 'ms' } },
+  async run() {
+    const app = honoFolder()
+    // The bundler's own options, as packages/bundler/src/esbuildOptions.ts has them.
+    const options = {
+      entryPoints: [join(app.folder, 'src/index.ts')],
+      absWorkingDir: app.folder,
+      outdir: join(app.folder, 'out'),
+      bundle: true,
+      write: false,
+      format: 'esm',
+      target: 'es2024',
+      platform: 'browser',
+      conditions: ['workerd', 'worker', 'browser'],
+      minify: true,
+      treeShaking: true,
+      charset: 'utf8',
+      legalComments: 'none',
+      sourcemap: 'external',
+      sourcesContent: true,
+      define: { 'process.env.NODE_ENV': '"production"' },
+      logLevel: 'silent',
+    }
+    let version = 0
+    const edited = (work: () => Promise<unknown>) => () => {
+      app.write(`version ${++version}`)
+      return timed(work)
+    }
+    try {
+      const samples = await inTurns(
+        {
+          jack: edited(() => bundle(app.folder)),
+          esbuild: edited(() => esbuild.build(options)),
+        },
+        { rounds: 30, perTurn: 7, warmUp: 4 },
+      )
+      const { sizeBytes } = await bundle(app.folder)
+      return [
+        {
+          name: 'bundle-p50',
+          value: p50(samples.jack),
+          beside: besides(samples, ['esbuild']),
+          extra: { n: samples.jack.length, p99: p99(samples.jack), size_bytes: sizeBytes },
+          note: `to ${(sizeBytes / 1_000).toFixed(1)} kB and a digest; esbuild alone with the same options`,
+        },
+        {
+          name: 'bundle-p99',
+          value: p99(samples.jack),
+          beside: besides(samples, ['esbuild'], p99),
+        },
+      ]
+    } finally {
+      await Promise.all([stop(), esbuild.stop()])
+    }
+  },
+} satisfies Question
