@@ -12,3 +12,4 @@ export { type ClientErrorCode, JackError, type JackErrorOptions } from './JackEr
 export type { FileBytes } from './multipart.ts'
 export type { Answer, Input, Query } from './operations.ts'
 export { type ErrorCode, errorCodes, isErrorCode } from './wire/codes.ts'
+export { limits } from './wire/limits.ts'

@@ -149,7 +149,6 @@ async function deploy(
         idempotencyKey: `${idempotencyKey}-${ifExists}`,
       }),
     )
-  const began = performance.now()
   let answer: Answer<'upload'>
   try {
     answer = await send(
@@ -165,7 +164,8 @@ async function deploy(
     project_id: answer.project_id,
     url: session.settings.url.value,
   })
-  report(session, program, answer, performance.now() - began)
+  // Since the process started.
+  report(session, program, answer, performance.now())
 }
 
 /** A token that can reach only this project cannot hit another one by a name made up from a folder. */

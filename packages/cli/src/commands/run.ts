@@ -1,12 +1,13 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { Bundle } from '@jackcloud/bundler'
-import { type Input, JackError } from '@jackcloud/sdk'
+import { type Input, JackError, limits } from '@jackcloud/sdk'
 import type { Command } from 'commander'
 import { readStdin } from '../ask.ts'
 import { milliseconds } from '../duration.ts'
 import { type Print, paint, plain, took, usd } from '../print.ts'
 import { openSession } from '../session.ts'
+import { mapStack } from '../stack.ts'
 
 type Program = Pick<Input<'execute'>, 'code' | 'files' | 'entry'>
 
@@ -19,9 +20,9 @@ export default (command: Command) =>
       const session = await openSession(command)
       const { jack, print, signal } = session
       const input = options.input === undefined ? {} : { input: parseInput(options.input) }
-      const program =
+      const { sourceMap, ...program } =
         file === '-'
-          ? { code: await readStdin() }
+          ? { code: await readStdin(), sourceMap: undefined }
           : await print.while('Bundling', bundled(print, file))
       const request = {
         ...program,
@@ -38,8 +39,12 @@ export default (command: Command) =>
           print.note(paint('dim', `${time}, ${usd(answer.charged_usd)} charged`))
         })
       } catch (error) {
-        if (error instanceof JackError && Array.isArray(error.fields.logs))
-          sayLogs(print, error.fields.logs)
+        if (!(error instanceof JackError)) throw error
+        const { logs, stack } = error.fields
+        if (Array.isArray(logs)) sayLogs(print, logs)
+        if (typeof stack === 'string' && sourceMap && !print.json) {
+          error.fields.stack = mapStack(stack, sourceMap)
+        }
         throw error
       }
     })
@@ -66,17 +71,23 @@ function parseInput(text: string): unknown {
 }
 
 /** Bundled here, so that the packages of the folder are found. */
-async function bundled(print: Print, path: string): Promise<Program> {
+async function bundled(
+  print: Print,
+  path: string,
+): Promise<Program & { sourceMap: string | undefined }> {
   if (!existsSync(path)) {
     throw new JackError('usage', `There is no file ${path}.`, {
       hint: 'Name a file, a folder, or - for stdin.',
     })
   }
-  const { bundle } = await import('@jackcloud/bundler')
   const full = resolve(path)
-  const made = statSync(full).isDirectory()
-    ? await bundle(full)
-    : await bundle(packageFolder(full), { entry: entryIn(packageFolder(full), full) })
+  const isFolder = statSync(full).isDirectory()
+  const folder = isFolder ? full : packageFolder(full)
+  const options = isFolder ? {} : { entry: entryIn(folder, full) }
+  const { bundle } = await import('@jackcloud/bundler')
+  // Readable, so that a stack is; a program that would be too large that way is minified.
+  let made = await bundle(folder, { ...options, minify: false })
+  if (made.sizeBytes > limits.sourceBytes) made = await bundle(folder, options)
   for (const { text, hint } of made.warnings) print.warn(hint ? `${text} ${hint}` : text)
   return programOf(made)
 }
@@ -92,10 +103,15 @@ function packageFolder(file: string): string {
 const entryIn = (folder: string, file: string): string =>
   folder === dirname(file) ? basename(file) : file.slice(folder.length + 1).replaceAll('\\', '/')
 
-function programOf({ main, modules }: Bundle): Program {
+function programOf({
+  main,
+  modules,
+  sourceMap,
+}: Bundle): Program & { sourceMap: string | undefined } {
   const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('utf8')
-  if (modules.length === 1 && modules[0]) return { code: text(modules[0].bytes) }
+  if (modules.length === 1 && modules[0]) return { code: text(modules[0].bytes), sourceMap }
   return {
+    sourceMap: undefined,
     entry: main,
     files: Object.fromEntries(
       modules.map(({ name, type, bytes }) => [

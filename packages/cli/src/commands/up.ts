@@ -38,15 +38,21 @@ export default (command: Command) =>
 
       const ready = await print.while('Starting', server.ready)
       const before = readUserConfig(session.configFile).url
-      changeUserConfig(session.configFile, (config) => {
-        config.url = ready.url
-        config.tokens[ready.url] = ready.token
-      })
+      signIn(session.configFile, ready)
       say(session, ready, before)
       const left = await server.ended
       if (left !== null) throw left
       print.note('Stopped.')
     })
+
+/** From now on every command talks to this cloud. Its other addresses, of earlier starts, are forgotten. */
+function signIn(configFile: string, { url, token }: Ready): void {
+  changeUserConfig(configFile, (config) => {
+    config.url = url
+    const others = Object.entries(config.tokens).filter(([, it]) => it !== token)
+    config.tokens = { ...Object.fromEntries(others), [url]: token }
+  })
+}
 
 function say({ print }: Session, ready: Ready, before: string | undefined): void {
   print.answer(ready, () => {
@@ -86,10 +92,7 @@ function alreadyRunning(
       hint: 'Stop it first, or give the other one its own --data.',
     })
   }
-  changeUserConfig(configFile, (config) => {
-    config.url = known.url
-    config.tokens[known.url] = known.token
-  })
+  signIn(configFile, known)
   print.answer(known, () =>
     print.out(`Jack is up already, at ${known.url} (process ${known.pid}).`),
   )
