@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Binaries } from './binaries.ts'
@@ -7,9 +8,16 @@ import type { Home } from './home.ts'
 
 /** The binaries are pinned to it: a newer major cannot read the files of an older one. */
 const MAJOR = '18'
+const DRAFT = 'draft-'
 
-/** Makes the files of the server on first start. A start that is killed half-way leaves nothing that is used. */
+/**
+ * Makes the files of the server on first start. What a start that was killed half-way left is never used: its initdb
+ * may even go on for a while, hence a new name each time.
+ */
 export async function createCluster(home: Home, binaries: Binaries): Promise<void> {
+  const drafts = (await readdir(home.path)).filter((name) => name.startsWith(DRAFT))
+  for (const name of drafts)
+    await rm(join(home.path, name), { recursive: true, force: true }).catch(() => {})
   const version = await readFile(join(home.cluster, 'PG_VERSION'), 'utf8').catch(() => undefined)
   if (version?.trim() === MAJOR) return
   if (version !== undefined)
@@ -17,8 +25,7 @@ export async function createCluster(home: Home, binaries: Binaries): Promise<voi
       `The data in ${home.cluster} is of Postgres ${version.trim()}, and this Jack runs Postgres ${MAJOR}. ` +
         'Start the Jack that made it, or run a Postgres of that version and set DATABASE_URL.',
     )
-  const draft = `${home.cluster}.draft`
-  await rm(draft, { recursive: true, force: true })
+  const draft = join(home.path, `${DRAFT}${randomBytes(4).toString('hex')}`)
   await initdb(draft, home, binaries)
   await rename(draft, home.cluster)
   await syncFolder(dirname(home.cluster))

@@ -202,7 +202,6 @@ describe('one data directory', () => {
 
 test('a Jack that is killed at any moment of its first start leaves nothing broken', async () => {
   const dataDir = await newDataDir('killed')
-  await mkdir(join(dataDir, 'postgres', 'cluster.draft', 'base'), { recursive: true })
   for (let round = 0; round < 5; round++) {
     const child = runChild(hold, [dataDir])
     await sleep(250 + Math.random() * 900)
@@ -211,7 +210,14 @@ test('a Jack that is killed at any moment of its first start leaves nothing brok
   const postgres = await startEmbedded({ dataDir })
   onTestFinished(postgres.stop)
   await withDatabase(postgres.connection, note('whole'))
-  expect(await readdir(join(dataDir, 'postgres'))).not.toContain('cluster.draft')
+  await postgres.stop()
+  await (await startEmbedded({ dataDir })).stop()
+  expect((await readdir(join(dataDir, 'postgres'))).sort()).toEqual([
+    'cluster',
+    'lib',
+    'postgres.log',
+    'socket',
+  ])
 })
 
 test('a data directory with a long path gets its socket elsewhere', async () => {

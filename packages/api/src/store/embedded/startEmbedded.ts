@@ -36,8 +36,8 @@ export async function startEmbedded({ dataDir, logger }: EmbeddedOptions): Promi
   const binaries = await prepareBinaries(home)
   await createCluster(home, binaries)
 
-  const adopted = await adopt(home)
-  let server = adopted ?? (await launch(home, binaries))
+  let server = await serve(home, binaries)
+  const { adopted } = server
   await ensureDatabase(server.socket)
 
   let stopping = false
@@ -51,7 +51,7 @@ export async function startEmbedded({ dataDir, logger }: EmbeddedOptions): Promi
     logger?.warn('Postgres ended unexpectedly; starting it again.')
     for (let pauseMs = 100; !stopping; pauseMs = Math.min(pauseMs * 2, 30_000)) {
       try {
-        server = await launch(home, binaries)
+        server = await serve(home, binaries)
         logger?.info('Postgres runs again.')
         return guard()
       } catch (error) {
@@ -75,7 +75,7 @@ export async function startEmbedded({ dataDir, logger }: EmbeddedOptions): Promi
   let stopped: Promise<void> | undefined
   return {
     connection: { host: server.socket, port: PORT, user: USER, database: DATABASE },
-    adopted: adopted !== undefined,
+    adopted,
     startedMs: Math.round(performance.now() - startedAt),
     stop: () => {
       stopped ??= stop()
@@ -91,7 +91,17 @@ const PORT = 5432
 
 interface Server {
   socket: string
+  adopted: boolean
   ended: Promise<unknown>
+}
+
+async function serve(home: Home, binaries: Binaries): Promise<Server> {
+  // After a kill -9 its lock stays taken until the dead server is reaped and its last children have noticed. And a
+  // server that a killed predecessor had only just spawned may take the lock first.
+  for (const deadline = Date.now() + 20_000; ; await sleep(200)) {
+    const server = (await adopt(home)) ?? (await launch(home, binaries, Date.now() < deadline))
+    if (server) return server
+  }
 }
 
 /** The server that a killed predecessor left running; also waits for one that is starting or stopping. */
@@ -99,8 +109,8 @@ async function adopt(home: Home): Promise<Server | undefined> {
   for (const deadline = Date.now() + 60_000; Date.now() < deadline; await sleep(20)) {
     const postmaster = await runningPostmaster(home.cluster)
     if (!postmaster) return undefined
-    if (await answers(postmaster.socket))
-      return { socket: postmaster.socket, ended: gone(home.cluster) }
+    const { socket } = postmaster
+    if (await answers(socket)) return { socket, adopted: true, ended: gone(home.cluster) }
   }
   throw new Error(
     `Postgres runs in ${home.cluster} but does not answer. The end of ${home.log}:\n${await tail(home.log)}`,
@@ -111,35 +121,37 @@ async function gone(cluster: string): Promise<void> {
   while (await runningPostmaster(cluster)) await sleep(1_000, undefined, { ref: false })
 }
 
-async function launch(home: Home, binaries: Binaries): Promise<Server> {
+/** Undefined when another server has the lock, which is an error unless it `mayWait`. */
+async function launch(
+  home: Home,
+  binaries: Binaries,
+  mayWait: boolean,
+): Promise<Server | undefined> {
   await capLog(home.log)
-  // After a kill -9 its lock stays taken until the dead server is reaped and its last children have noticed.
-  for (const deadline = Date.now() + 20_000; ; await sleep(200)) {
-    await withoutForeignLock(home.cluster)
-    const log = await open(home.log, 'a', 0o600)
-    if (home.user) await log.chown(home.user.uid, home.user.gid)
-    const from = (await log.stat()).size
-    const child = spawn(join(binaries.bin, 'postgres'), serverArguments(home), {
-      ...home.user,
-      cwd: '/',
-      env: binaries.env,
-      stdio: ['ignore', log.fd, log.fd],
-      // A group of its own: Ctrl-C in the terminal ends Jack, which then ends Postgres.
-      detached: true,
-    })
-    const ended = new Promise<string>((resolve) => {
-      child.once('error', (error) => resolve(error.message))
-      child.once('exit', (code, signal) => resolve(`exit ${code ?? signal}`))
-    })
-    child.unref()
-    await log.close()
+  await withoutForeignLock(home.cluster)
+  const log = await open(home.log, 'a', 0o600)
+  if (home.user) await log.chown(home.user.uid, home.user.gid)
+  const from = (await log.stat()).size
+  const child = spawn(join(binaries.bin, 'postgres'), serverArguments(home), {
+    ...home.user,
+    cwd: '/',
+    env: binaries.env,
+    stdio: ['ignore', log.fd, log.fd],
+    // A group of its own: Ctrl-C in the terminal ends Jack, which then ends Postgres.
+    detached: true,
+  })
+  const ended = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(error.message))
+    child.once('exit', (code, signal) => resolve(`exit ${code ?? signal}`))
+  })
+  child.unref()
+  await log.close()
 
-    if (await ready(home, child)) return { socket: home.socket, ended }
-    const output = await tail(home.log, from)
-    const waits = /lock file .* already exists|pre-existing shared memory block/.test(output)
-    if (!waits || Date.now() > deadline)
-      throw new Error(`Postgres did not start (${await ended}):\n${output}`)
-  }
+  if (await ready(home, child)) return { socket: home.socket, adopted: false, ended }
+  const output = await tail(home.log, from)
+  const locked = /lock file .* already exists|pre-existing shared memory block/.test(output)
+  if (locked && mayWait) return undefined
+  throw new Error(`Postgres did not start (${await ended}):\n${output}`)
 }
 
 function serverArguments(home: Home): string[] {
