@@ -1,4 +1,5 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
 import type { Gateway } from './gateway/gateway.ts'
@@ -31,8 +32,7 @@ export function serve(server: Server, jack: Jack, app: Hono<Door>, gateway: Gate
   })
 
   server.on('request', (req, res) => {
-    // An absolute-form target (RFC 9112, 3.2.2) could name another host than the Host header.
-    if (!req.url?.startsWith('/')) {
+    if (!isPlain(req)) {
       res.writeHead(400, { connection: 'close' }).end()
       return
     }
@@ -46,8 +46,14 @@ export function serve(server: Server, jack: Jack, app: Hono<Door>, gateway: Gate
       res.destroy()
     })
   })
+  const upgraded = new Set<Duplex>()
+  jack.closing.addEventListener('abort', () => {
+    for (const socket of upgraded) socket.destroy()
+  })
   server.on('upgrade', (req, socket, head) => {
-    if (!req.url?.startsWith('/') || !gateway.owns(req)) {
+    upgraded.add(socket)
+    socket.on('close', () => upgraded.delete(socket))
+    if (!isPlain(req) || !gateway.owns(req)) {
       socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
       return
     }
@@ -61,4 +67,18 @@ export function serve(server: Server, jack: Jack, app: Hono<Door>, gateway: Gate
       socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
     else socket.destroy()
   })
+}
+
+/**
+ * Whether there is one host to speak of: an absolute-form target (RFC 9112, 3.2.2) or a second Host header could name
+ * another one than that by which the request is routed.
+ */
+function isPlain(req: IncomingMessage): boolean {
+  if (!req.url?.startsWith('/')) return false
+  let hosts = 0
+  for (let i = 0; i < req.rawHeaders.length; i += 2) {
+    const name = req.rawHeaders[i] as string
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++
+  }
+  return hosts === 1
 }

@@ -1,5 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { pipeline, type Readable, Transform } from 'node:stream'
+import { limits } from '@jackcloud/sdk/wire'
 import type { Dispatcher } from 'undici'
+import { JackError } from '../Errors.ts'
 import type { Lease } from '../engine/Engine.ts'
 
 /** Headers of one hop (RFC 9110, 7.6.1), and those that only the gateway may write. */
@@ -92,7 +95,7 @@ export function forward(
         path: req.url as string,
         method: req.method as Dispatcher.HttpMethod,
         headers,
-        body: hasBody ? req : null,
+        body: hasBody ? bodyOf(req) : null,
         headersTimeout: 0,
         bodyTimeout: 0,
       },
@@ -138,6 +141,27 @@ export function forward(
     )
   })
 }
+
+/** The body, which may not grow over the limit when it did not say its length. */
+function bodyOf(req: IncomingMessage): Readable {
+  if (req.headers['content-length'] !== undefined) return req
+  let sizeBytes = 0
+  const limited = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      sizeBytes += chunk.length
+      if (sizeBytes <= limits.hosting.requestBodyBytes) done(null, chunk)
+      else done(bodyTooLarge())
+    },
+  })
+  pipeline(req, limited, () => {})
+  return limited
+}
+
+export const bodyTooLarge = () =>
+  new JackError(
+    'body_too_large',
+    `A request body can have ${limits.hosting.requestBodyBytes} bytes.`,
+  )
 
 const hopHeaders = new Set([
   'connection',

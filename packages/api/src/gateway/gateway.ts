@@ -9,7 +9,7 @@ import type { Jack } from '../jack.ts'
 import type { Route } from '../Route.ts'
 import { loadApp } from '../verbs/load-app.ts'
 import { AssetServer } from './assets.ts'
-import { type Client, forward } from './forward.ts'
+import { bodyTooLarge, type Client, forward } from './forward.ts'
 import { refuse } from './refuse.ts'
 import type { Found, Routes } from './routes.ts'
 import { joinSockets } from './upgrade.ts'
@@ -72,7 +72,8 @@ export class Gateway {
       lease = await this.#open(route)
       await joinSockets(req, socket, head, lease, client)
       this.#jack.recorder.request(route.project.projectId, false)
-    } catch {
+    } catch (error) {
+      this.#jack.log.warn({ err: error, ...about(route) }, 'upgrade failed')
       socket.end('HTTP/1.1 502 Bad Gateway\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
       this.#jack.recorder.request(route.project.projectId, true)
     } finally {
@@ -117,10 +118,7 @@ export class Gateway {
       return 404
     }
     if (Number(req.headers['content-length'] ?? 0) > limits.hosting.requestBodyBytes) {
-      throw new JackError(
-        'body_too_large',
-        `A request body can have ${limits.hosting.requestBodyBytes} bytes.`,
-      )
+      throw bodyTooLarge()
     }
     return this.#forward(route, req, res, client)
   }
@@ -136,6 +134,7 @@ export class Gateway {
       const { complete, error } = await forward(req, res, lease, client, {
         'x-jack-deployment': route.deployment.deploymentId,
       })
+      if (error instanceof JackError) throw error
       if (error) {
         throw new JackError('app_failed', 'The app ended before it answered.', {
           hint: 'Its logs say why: jack logs',
