@@ -287,7 +287,7 @@ export function engineContract(
       ])
       const cpuMs = () =>
         told.cpu.filter((u) => u.deploymentId === deploymentId).reduce((a, u) => a + u.cpuMs, 0)
-      await until(() => cpuMs() > 50)
+      await until(() => cpuMs() > 20)
       expect(cpuMs()).toBeLessThan(300)
     })
 

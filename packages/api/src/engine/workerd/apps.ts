@@ -86,7 +86,7 @@ export class Apps {
     const version = await this.#prepare(app, 'deploy_failed')
     const known = this.#find(app)
     if (known?.live && known.digest === version.digest && sameEnv(known.app, app)) return
-    const { live } = await this.#start(version, app, 'deploy_failed')
+    const live = await this.#start(version, async () => app, 'deploy_failed')
     this.#adopt(version, live)
   }
 
@@ -217,8 +217,7 @@ export class Apps {
 
   async #startKept(version: Version, load: () => Promise<App>): Promise<LiveApp> {
     try {
-      const app = (await this.#options.configs.find(version.digest)) ? undefined : await load()
-      const { live } = await this.#start(version, app, 'app_failed', load)
+      const live = await this.#start(version, load, 'app_failed')
       version.live = live
       this.#retireOlder(version)
       return live
@@ -239,19 +238,12 @@ export class Apps {
     }
   }
 
-  async #start(
-    version: Version,
-    app: App | undefined,
-    code: ErrorCode,
-    reload?: () => Promise<App>,
-  ): Promise<{ live: LiveApp }> {
+  async #start(version: Version, load: () => Promise<App>, code: ErrorCode): Promise<LiveApp> {
     await this.#makeRoom()
     const { configs } = this.#options
-    const path = app
-      ? await configs.compile(appConfig(app))
-      : ((await configs.find(version.digest)) ??
-        (await configs.compile(appConfig(await reload?.()))))
-    return { live: await this.#boot(version, path, code) }
+    const compiled = await configs.find(version.digest)
+    const config = compiled ?? (await configs.compile(appConfig(await load())))
+    return this.#boot(version, config, code)
   }
 
   async #boot(version: Version, config: string, code: ErrorCode): Promise<LiveApp> {

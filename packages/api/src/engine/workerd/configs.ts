@@ -40,7 +40,7 @@ export class Configs {
     const found = await this.find(digest)
     if (found) return found
     const running = this.#compiling.get(digest)
-    if (await running) return running
+    if (running !== undefined) return running
     const compiling = this.#compile(config, join(this.#dir, `${digest}.bin`)).finally(() =>
       this.#compiling.delete(digest),
     )

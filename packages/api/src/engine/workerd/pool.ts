@@ -26,6 +26,8 @@ interface Member<Process> {
   process: Process
   account?: string
   uses: number
+  /** Jobs in a row that it took from the queue although others waited too. */
+  turn: number
   unbind?: NodeJS.Timeout
 }
 
@@ -160,7 +162,11 @@ export class Pool<Process extends Pooled> {
     const { reuse, maxUses, bindMs = 1000 } = this.#options
     const worn = member.process.dead || reuse === 'never' || member.uses >= maxUses
     // Counted with this process still in use, so that equal shares leave it where it is.
-    const next = this.#queue.next((name) => this.#using.get(name) ?? 0, account)
+    const fair = this.#queue.next((name) => this.#using.get(name) ?? 0, account)
+    // A turn is a few jobs long: handing over costs a new process.
+    const more = this.#queue.has(account) && ++member.turn < TURN
+    const next = more ? account : fair
+    if (next === undefined) member.turn = 0
     if (count > 0) this.#using.set(account, count)
     else this.#using.delete(account)
     if (this.#closed) return
@@ -198,7 +204,7 @@ export class Pool<Process extends Pooled> {
     } finally {
       this.#starting--
     }
-    const member: Member<Process> = { process, uses: 0 }
+    const member: Member<Process> = { process, uses: 0, turn: 0 }
     this.#failures = 0
     this.#members.add(member)
     void process.exited.then(() => {
@@ -232,6 +238,8 @@ export class Pool<Process extends Pooled> {
     else setTimeout(again, wait).unref()
   }
 }
+
+const TURN = 4
 
 const closing = () =>
   new JackError('unavailable', 'This server is shutting down', { retryAfterSeconds: 5 })

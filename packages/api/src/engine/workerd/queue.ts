@@ -39,6 +39,10 @@ export class FairQueue<Job> {
     return best
   }
 
+  has(account: string): boolean {
+    return this.#waiting.has(account)
+  }
+
   take(account: string): Job | undefined {
     const jobs = this.#waiting.get(account)
     const job = jobs?.shift()
