@@ -1,0 +1,362 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { createJack, deployFolder, localFetch } from '@jackcloud/sdk/node'
+import { execa } from 'execa'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+
+// The real command line against a real cloud that it starts itself, in a home of its own.
+const bin = fileURLToPath(new URL('../../packages/cli/src/bin.ts', import.meta.url))
+const home = mkdtempSync(join(tmpdir(), 'jack-e2e-'))
+const data = join(home, 'cloud')
+const env = {
+  PATH: process.env.PATH,
+  // How this machine reaches the npm registry.
+  ...Object.fromEntries(
+    Object.entries(process.env).filter(([name]) =>
+      /^(npm_config_|https?_proxy$|NODE_EXTRA_CA)/i.test(name),
+    ),
+  ),
+  HOME: home,
+  XDG_CONFIG_HOME: join(home, 'config'),
+  XDG_DATA_HOME: join(home, 'data'),
+}
+const node = ['--conditions=jack:src', bin]
+
+const jack = (
+  cwd: string,
+  args: string[],
+  options: { env?: Record<string, string>; input?: string } = {},
+) =>
+  execa(process.execPath, [...node, ...args], {
+    cwd,
+    env: { ...env, ...options.env },
+    extendEnv: false,
+    reject: false,
+    input: options.input ?? '',
+  })
+
+/** The JSON object that a command printed, and nothing else. */
+const json = async (cwd: string, args: string[], more: Parameters<typeof jack>[2] = {}) => {
+  const { stdout, exitCode } = await jack(cwd, [...args, '--json'], more)
+  return { exitCode, ...JSON.parse(stdout) }
+}
+
+const text = async (url: string) => (await localFetch(url, {})).text()
+const folder = (name: string, files: Record<string, string>) => {
+  const path = join(home, 'work', name)
+  for (const [file, content] of Object.entries(files)) {
+    mkdirSync(join(path, file, '..'), { recursive: true })
+    writeFileSync(join(path, file), content)
+  }
+  return path
+}
+const worker = (says: string) =>
+  `export default { fetch() { console.log('asked'); return new Response('${says}') } }\n`
+
+let up: ChildProcess
+let ready: {
+  url: string
+  domain: string
+  token: string
+  data: string
+  sandbox: string
+  pid: number
+}
+
+beforeAll(async () => {
+  up = spawn(process.execPath, [...node, 'up', '--port', '0', '--data', data, '--json'], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const [line] = await once(createInterface({ input: up.stdout as NodeJS.ReadableStream }), 'line')
+  ready = JSON.parse(line)
+  mkdirSync(join(home, 'work'), { recursive: true })
+}, 120_000)
+
+afterAll(async () => {
+  if (up.exitCode === null) {
+    up.kill('SIGTERM')
+    await once(up, 'exit')
+  }
+  await rm(home, { recursive: true, force: true })
+}, 60_000)
+
+test('a cloud that is up says where it is, and signs its user in', async () => {
+  expect(ready).toEqual({
+    url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
+    domain: `localhost:${new URL(ready.url).port}`,
+    token: expect.stringMatching(/^jkt_/),
+    data,
+    sandbox: expect.any(String),
+    pid: expect.any(Number),
+  })
+  expect(statSync(join(home, 'config/jack/config.json')).mode & 0o777).toBe(0o600)
+  expect(await json(home, ['whoami'])).toMatchObject({
+    exitCode: 0,
+    kind: 'local',
+    token: { scopes: expect.any(Array) },
+  })
+  const doctor = await json(home, ['doctor'])
+  expect(doctor.checks.filter((it: { status: string }) => it.status === 'fail')).toEqual([])
+})
+
+test('a second start with the same data finds the first; another port is a conflict', async () => {
+  expect(await json(home, ['up', '--data', data])).toEqual({ exitCode: 0, ...ready })
+  expect(await json(home, ['up', '--data', data, '--port', '1'])).toMatchObject({
+    exitCode: 5,
+    error: { code: 'conflict' },
+  })
+  const { port } = new URL(ready.url)
+  const other = await json(home, ['up', '--data', join(home, 'other'), '--port', port])
+  expect(other).toMatchObject({ exitCode: 5, error: { code: 'conflict' } })
+})
+
+test('every template deploys unchanged and answers', async () => {
+  const expected = {
+    worker: 'Hello, world!',
+    'hono-api': '{"hello":"world"',
+    'static-site': '<h1>Hello</h1>',
+    fullstack: 'What time is it?',
+  }
+  for (const [template, says] of Object.entries(expected)) {
+    await json(join(home, 'work'), ['new', `t-${template}`, '--template', template])
+    const cwd = join(home, 'work', `t-${template}`)
+    const deployed = await json(cwd, ['deploy'])
+    expect(deployed).toMatchObject({
+      exitCode: 0,
+      name: `t-${template}`,
+      created: true,
+      deduplicated: false,
+      charged_usd: '0.050000',
+    })
+    expect(await text(deployed.url)).toContain(says)
+    expect(await json(cwd, ['deploy'])).toMatchObject({
+      exitCode: 0,
+      deduplicated: true,
+      charged_usd: '0.000000',
+    })
+  }
+})
+
+test('a program runs, and its result is the only thing on stdout', async () => {
+  const cwd = folder('run', {
+    'sum.ts':
+      "export const run = ({ a }: { a: number }) => { console.log('adding'); return { sum: a + 1 } }\n",
+    'throws.ts':
+      "export const run = () => { console.log('before'); throw new TypeError('too deep') }\n",
+    'wait.ts': 'export const run = () => new Promise((done) => setTimeout(done, 60_000))\n',
+  })
+  const sum = await jack(cwd, ['run', 'sum.ts', '--input', '{"a":1}'])
+  expect([sum.exitCode, JSON.parse(sum.stdout)]).toEqual([0, { sum: 2 }])
+  expect(sum.stderr).toContain('adding')
+  expect(sum.stderr).toContain('$0.01 charged')
+  const answer = await json(cwd, ['run', '-', '--input', '2'], {
+    input: "export default (n) => 'got ' + n",
+  })
+  expect(answer).toMatchObject({
+    exitCode: 0,
+    result: 'got 2',
+    execution_id: expect.stringMatching(/^exe_/),
+  })
+  const throws = await jack(cwd, ['run', 'throws.ts'])
+  expect([throws.exitCode, throws.stdout]).toEqual([8, ''])
+  expect(throws.stderr).toMatch(/before[\s\S]*TypeError: too deep/)
+  expect(await json(cwd, ['run', 'wait.ts', '--timeout', '200ms'])).toMatchObject({
+    exitCode: 9,
+    error: { code: 'wall_limit_exceeded' },
+  })
+})
+
+test('a project is changed, inspected, rolled back and deleted', async () => {
+  const cwd = folder('life', { 'jack.json': '{"name": "life"}', 'index.ts': worker('one') })
+  const first = await json(cwd, ['deploy', '--budget', '1', '--ttl', '2h', '--verify', '/=200'])
+  expect(first).toMatchObject({ exitCode: 0, ttl_hours: 2 })
+  folder('life', { 'index.ts': worker('two') })
+  const second = await jack(cwd, ['deploy'])
+  expect([second.exitCode, second.stdout]).toEqual([0, first.url])
+  expect(await text(first.url)).toBe('two')
+
+  expect(await json(cwd, ['rollback'])).toMatchObject({ deployment_id: first.deployment_id })
+  expect(await text(first.url)).toBe('one')
+  const { deployments } = await json(cwd, ['deployments'])
+  expect(deployments).toHaveLength(2)
+  await json(cwd, ['promote', deployments[0].deployment_id])
+  expect(await text(first.url)).toBe('two')
+
+  expect(await json(cwd, ['info'])).toMatchObject({
+    name: 'life',
+    status: 'active',
+    budget_usd: '1.000000',
+  })
+  expect(await json(cwd, ['usage'])).toMatchObject({
+    exitCode: 0,
+    total: { requests: expect.any(Number) },
+  })
+  expect((await json(cwd, ['ls'])).projects.map((it: { name: string }) => it.name)).toContain(
+    'life',
+  )
+  expect((await jack(cwd, ['open'])).stdout).toBe(first.url)
+  expect((await json(cwd, ['receipts'])).receipts[0]).toMatchObject({
+    reason: 'deploy',
+    amount_usd: '-0.050000',
+  })
+
+  expect((await jack(cwd, ['rm'])).exitCode).toBe(2)
+  expect(await json(cwd, ['rm', '--yes'])).toMatchObject({ exitCode: 0, deleted: true })
+  expect(await json(cwd, ['info'])).toMatchObject({ exitCode: 4, error: { code: 'not_found' } })
+})
+
+test('logs are read with filters and followed line by line', async () => {
+  const cwd = folder('logs', { 'jack.json': '{"name": "logs"}', 'index.ts': worker('x') })
+  const { url } = await json(cwd, ['deploy'])
+  await text(url)
+  const lines = (stdout: string) =>
+    stdout
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line).message)
+  await expect
+    .poll(async () => lines((await jack(cwd, ['logs', '--json', '--query', 'ask'])).stdout))
+    .toContain('asked')
+  expect((await jack(cwd, ['logs', '--json', '--level', 'error'])).stdout).toBe('')
+
+  const following = spawn(process.execPath, [...node, 'logs', '-f', '--json'], { cwd, env })
+  const messages: string[] = []
+  for await (const line of createInterface({ input: following.stdout })) {
+    messages.push(JSON.parse(line).message)
+    if (messages.length === 1) await text(url)
+    if (messages.length === 2) break
+  }
+  expect(messages).toEqual(['asked', 'asked'])
+  following.kill('SIGINT')
+  expect(await once(following, 'exit')).toEqual([130, null])
+})
+
+test('variables come from arguments, files and stdin, and their values are never shown', async () => {
+  const cwd = folder('env', {
+    'jack.json': '{"name": "env"}',
+    'index.ts': 'export default { fetch: (_: Request, env: object) => Response.json(env) }\n',
+    '.env.deploy': 'FILE="from file"\n',
+  })
+  const { url } = await json(cwd, ['deploy', '--env', 'FLAG=a=b', '--env-file', '.env.deploy'])
+  await json(cwd, ['env', 'set', 'SECRET'], { input: 'hush\n' })
+  await json(cwd, ['env', 'import', '-'], { input: 'MANY=1\nGONE=2\n' })
+  const { env: names } = await json(cwd, ['env', 'rm', 'GONE'])
+  expect(names.map((it: { name: string }) => it.name).sort()).toEqual([
+    'FILE',
+    'FLAG',
+    'MANY',
+    'SECRET',
+  ])
+  expect((await jack(cwd, ['env', 'ls'])).stdout).not.toContain('hush')
+  await expect
+    .poll(() => text(url).then(JSON.parse))
+    .toMatchObject({ FILE: 'from file', FLAG: 'a=b', MANY: '1', SECRET: 'hush' })
+})
+
+test('a name that was made from a folder does not hit a project that is there already', async () => {
+  const cwd = folder('a/guessed', { 'index.ts': worker('mine') })
+  expect(await json(cwd, ['deploy'])).toMatchObject({ exitCode: 0, name: 'guessed' })
+  const other = folder('b/guessed', { 'index.ts': worker('other') })
+  const refused = await json(other, ['deploy'])
+  expect(refused).toMatchObject({
+    exitCode: 5,
+    error: { code: 'name_taken', next: [{ command: 'jack deploy --name guessed' }, {}] },
+  })
+  expect(await json(cwd, ['deploy'])).toMatchObject({ exitCode: 0, deduplicated: true })
+
+  const { token } = await json(cwd, ['token', 'create', 'ci', '--project', 'guessed'])
+  expect(await json(other, ['deploy'], { env: { CI: 'true', JACK_TOKEN: token } })).toMatchObject({
+    exitCode: 0,
+    created: false,
+  })
+})
+
+test('a token may do what it was made for, until it is revoked', async () => {
+  const cwd = folder('tokens', { 'p.ts': 'export const run = () => 1\n' })
+  const { token, token_id } = await json(cwd, [
+    'token',
+    'create',
+    'reader',
+    '--scope',
+    'read',
+    '--expires',
+    '1h',
+  ])
+  const as = { env: { JACK_TOKEN: token } }
+  expect(await json(cwd, ['ls'], as)).toMatchObject({ exitCode: 0 })
+  expect(await json(cwd, ['run', 'p.ts'], as)).toMatchObject({
+    exitCode: 3,
+    error: { code: 'forbidden' },
+  })
+  await json(cwd, ['token', 'rm', token_id])
+  const { exitCode, stdout, stderr } = await jack(cwd, ['ls'], as)
+  expect([exitCode, stdout]).toEqual([3, ''])
+  expect(stderr).not.toContain(token)
+})
+
+test('signing in and out changes what is kept for this cloud alone', async () => {
+  const apart = { XDG_CONFIG_HOME: join(home, 'config2'), JACK_URL: ready.url }
+  expect((await jack(home, ['whoami'], { env: apart })).exitCode).toBe(3)
+  expect(
+    (await jack(home, ['login', '--token', '-'], { env: apart, input: 'jkt_wrong' })).exitCode,
+  ).toBe(3)
+  expect(
+    (await jack(home, ['login', '--token', '-'], { env: apart, input: ready.token })).exitCode,
+  ).toBe(0)
+  expect((await jack(home, ['whoami'], { env: apart })).exitCode).toBe(0)
+  expect(await json(home, ['logout'], { env: apart })).toMatchObject({ signed_out: true })
+  expect(JSON.parse(readFileSync(join(home, 'config2/jack/config.json'), 'utf8')).tokens).toEqual(
+    {},
+  )
+})
+
+test('a dry run says what it would cost and keeps nothing', async () => {
+  const cwd = folder('dry', { 'index.ts': worker('x') })
+  expect(await json(cwd, ['deploy', '--dry-run'])).toMatchObject({
+    exitCode: 0,
+    name: 'dry',
+    price_usd: '0.050000',
+  })
+  expect((await json(cwd, ['info', 'dry'])).exitCode).toBe(4)
+})
+
+test('a program can deploy a folder and follow what it prints', async () => {
+  const client = createJack({ url: ready.url, token: ready.token })
+  const dir = folder('sdk', {
+    'index.ts': worker('sdk'),
+    'public/big.bin': 'x'.repeat(3_000_000),
+    'public/index.html': '<p>page',
+  })
+  const { url, name } = await deployFolder(client, dir, { name: 'sdk-app' })
+  expect(await text(`${url}/`)).toBe('<p>page')
+  expect((await text(`${url}/big.bin`)).length).toBe(3_000_000)
+  setTimeout(() => void text(`${url}/api`), 300)
+  for await (const { message } of client.projects.followLogs(name)) {
+    expect(message).toBe('asked')
+    break
+  }
+})
+
+test('a cloud that is told to stop ends in good order, and starts again with everything in it', async () => {
+  up.kill('SIGINT')
+  const [code] = await once(up, 'exit')
+  expect(code).toBe(0)
+  expect((await jack(home, ['ls'])).exitCode).toBe(6)
+
+  up = spawn(process.execPath, [...node, 'up', '--port', '0', '--data', data, '--json'], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  await once(createInterface({ input: up.stdout as NodeJS.ReadableStream }), 'line')
+  const { projects } = await json(home, ['ls'])
+  expect(projects.map((it: { name: string }) => it.name)).toContain('t-worker')
+  const { url } = projects.find((it: { name: string }) => it.name === 't-worker')
+  expect(await text(url)).toContain('Hello, world!')
+}, 60_000)
