@@ -4,8 +4,10 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   realpathSync,
+  statSync,
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -27,9 +29,12 @@ export interface DataDirectory {
  * holds between containers that share a volume. Node has no flock, hence the call into libc.
  */
 export function openDataDirectory(path: string): DataDirectory {
-  const created = mkdirSync(path, { recursive: true, mode: 0o711 })
-  // Under root, the database and the sandboxes run as other users, who must pass through but see nothing.
-  if (created !== undefined) chmodSync(path, process.getuid?.() === 0 ? 0o711 : 0o700)
+  mkdirSync(path, { recursive: true })
+  // A folder with things of others in it keeps its mode. Under root, the database and the sandboxes run as other
+  // users, who must pass through but see nothing.
+  const uid = process.getuid?.()
+  const isOurs = readdirSync(path).every((name) => name === 'lock') && statSync(path).uid === uid
+  if (isOurs) chmodSync(path, uid === 0 ? 0o711 : 0o700)
   const directory = realpathSync(path)
   const file = join(directory, 'lock')
   // A number, not a FileHandle: that would be closed, and the lock lost, when nobody refers to it any more.

@@ -54,7 +54,7 @@ export function clientOf(connection: Connection): pg.Client {
   return client
 }
 
-const FOLDER = 'jack-test-'
+const FOLDER = 'jack-postgres-'
 
 async function startTemporary() {
   for (const name of await readdir(tmpdir()))
@@ -75,15 +75,18 @@ async function startTemporary() {
 async function removeAbandoned(path: string): Promise<void> {
   const { mtimeMs } = await stat(path)
   if (Date.now() - mtimeMs < 60_000) return
-  const directory = openDataDirectory(path)
   const cluster = join(await realpath(join(path, 'postgres')), 'cluster')
-  const postmaster = await runningPostmaster(cluster)
-  if (postmaster) {
-    process.kill(postmaster.pid, 'SIGINT')
-    await waitForStop(cluster, 10_000)
+  const directory = openDataDirectory(path)
+  try {
+    const postmaster = await runningPostmaster(cluster)
+    if (postmaster) {
+      process.kill(postmaster.pid, 'SIGINT')
+      await waitForStop(cluster, 10_000)
+    }
+    await rm(path, { recursive: true })
+  } finally {
+    directory.release()
   }
-  await rm(path, { recursive: true })
-  directory.release()
 }
 
 /** Picks how this run's databases are called, and drops those of killed runs: nobody holds the lock of their name. */
