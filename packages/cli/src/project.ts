@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { JackError } from '@jackcloud/sdk'
 
 /** What `jack.json` says to the command line. The rest of it is the bundler's business. */
-export interface JackJson {
+interface JackJson {
   file: string
   name?: string
   url?: string

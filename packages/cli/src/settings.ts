@@ -3,7 +3,7 @@ import type { Place } from './project.ts'
 import type { UserConfig } from './userConfig.ts'
 
 /** A value and where it comes from. */
-export interface Setting<T extends string | undefined = string> {
+interface Setting<T extends string | undefined = string> {
   value: T
   origin: string
 }

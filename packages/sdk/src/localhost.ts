@@ -30,6 +30,6 @@ export const loopback: LookupFunction = (_hostname, options, callback) => {
   else callback(null, '127.0.0.1', 4)
 }
 
-export const isLocalhostName = (hostname: string): boolean => hostname.endsWith('.localhost')
+const isLocalhostName = (hostname: string): boolean => hostname.endsWith('.localhost')
 
 let agent: Dispatcher | undefined

@@ -170,7 +170,7 @@ function tail({ file, begin }: Log, count: number): string[] {
 }
 
 /** A line of the server's log for people: time, level, sentence, and the error if there is one. */
-export function logText(line: string): string {
+function logText(line: string): string {
   const it = parse(line)
   if (typeof it?.msg !== 'string' && it?.err === undefined) return plain(line)
   const levels: Record<number, string> = {
