@@ -319,6 +319,26 @@ export function engineContract(
       )
     })
 
+    it('passes a WebSocket through to the app', async () => {
+      const hosted =
+        app(`export default { fetch() { const { 0: client, 1: server } = new WebSocketPair(); server.accept();
+        server.send("hello"); return new Response(null, { status: 101, webSocket: client }) } }`)
+      const lease = await engine.open(hosted, async () => hosted)
+      const { socket } = await lease.dispatcher.upgrade({
+        path: '/',
+        protocol: 'websocket',
+        headers: {
+          ...lease.headers,
+          'sec-websocket-version': '13',
+          'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+        },
+      })
+      const frame = await new Promise((resolve) => socket.once('data', resolve))
+      expect(String(frame).slice(2)).toBe('hello')
+      socket.destroy()
+      lease.release()
+    })
+
     it('kills an app that spins or grows, and only that one', async () => {
       const bystander = app('export default { fetch: () => new Response("fine") }')
       await get(engine, bystander)
