@@ -1,4 +1,4 @@
-import { jack, whichJack } from './harness/cli.ts'
+import { environment, jack, whichJack } from './harness/cli.ts'
 import { absence, absences, wrangler } from './harness/competitors.ts'
 import { besides, inTurns, p50, p99 } from './harness/measure.ts'
 import { newFolder, run } from './harness/processes.ts'
@@ -12,7 +12,7 @@ export default {
   goals: { 'cli-version': { unit: 'ms', atMost: 100 }, 'cli-help': { unit: 'ms', atMost: 150 } },
   async run(): Promise<Measured[]> {
     const home = newFolder()
-    const env = { PATH: process.env.PATH, HOME: home, WRANGLER_SEND_METRICS: 'false', CI: '1' }
+    const env = environment(home)
     const node =
       (...args: string[]) =>
       async () =>

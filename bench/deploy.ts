@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { readProgram } from '@jackcloud/bundler'
 import { deployProgram } from '@jackcloud/sdk/node'
-import { jack, whichJack } from './harness/cli.ts'
+import { environment, jack, whichJack } from './harness/cli.ts'
 import { type Cloud, withCloud } from './harness/cloud.ts'
 import { absence, absences, wrangler } from './harness/competitors.ts'
 import { honoFolder } from './harness/honoFolder.ts'
@@ -24,11 +24,9 @@ export default {
       const app = honoFolder()
       const home = newFolder()
       const env = {
-        PATH: process.env.PATH,
-        HOME: home,
+        ...environment(home),
         JACK_URL: cloud.url,
         JACK_TOKEN: cloud.token,
-        WRANGLER_SEND_METRICS: 'false',
       }
       let version = 0
       const deploy = (name: () => string) => async () => {

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -85,6 +85,8 @@ export async function compiled(
   const shell = `"$1" compile --config-only config.capnp > config.bin`
   await run('sh', ['-c', shell, 'sh', workerd], { cwd: folder })
   return async () => {
+    // It leaves its socket behind, and does not start over an old one.
+    rmSync(socketPath, { force: true })
     const { stop } = await serve(['-b', join(folder, 'config.bin')])
     return connected(socketPath, stop)
   }

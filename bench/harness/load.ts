@@ -67,13 +67,17 @@ export interface Ordered {
   perSecond?: number
 }
 
+export interface Generating {
+  /** Sends no more, and waits for what is still to be answered. */
+  stop(): void
+  result: Promise<Load & { failures: Record<string, number> }>
+}
+
 /** Starts our own generator in a process of its own; resolves when its first request was answered. */
-export async function generate(
-  ordered: Ordered,
-): Promise<{ result: Promise<Load & { failures: Record<string, number> }> }> {
+export async function generate(ordered: Ordered): Promise<Generating> {
   const file = fileURLToPath(new URL('loadGenerator.ts', import.meta.url))
   const child = start(process.execPath, [file, JSON.stringify(ordered)], {
-    stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
+    stdio: ['pipe', 'pipe', 'inherit', 'pipe'],
   })
   const result = firstLine(child).then((line) => JSON.parse(line))
   // Whoever waits for the result hears of it; until then it must not count as unhandled.
@@ -82,5 +86,5 @@ export async function generate(
     await end(child)
     throw error
   })
-  return { result }
+  return { stop: () => child.stdin?.end(), result }
 }

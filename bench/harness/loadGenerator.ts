@@ -31,6 +31,12 @@ function count(failure: string): void {
   failures[failure] = (failures[failure] ?? 0) + 1
 }
 
+let stopped = false
+process.stdin.once('end', () => {
+  stopped = true
+})
+process.stdin.resume()
+
 await send()
 latencies.length = 0
 writeSync(3, 'sending\n')
@@ -53,7 +59,7 @@ process.exit()
 /** The next request of a connection goes out when the one before is answered. */
 async function closedLoop(): Promise<void> {
   const one = async () => {
-    while (performance.now() - began < forMs) await send()
+    while (!stopped && performance.now() - began < forMs) await send()
   }
   await Promise.all(Array.from({ length: connections }, one))
 }
@@ -63,7 +69,7 @@ async function openLoop(perSecond: number): Promise<void> {
   const sent: Promise<void>[] = []
   for (;;) {
     const elapsed = performance.now() - began
-    if (elapsed >= forMs) break
+    if (stopped || elapsed >= forMs) break
     while (sent.length < (elapsed / 1_000) * perSecond) sent.push(send())
     await new Promise((resolve) => setTimeout(resolve, 4))
   }
