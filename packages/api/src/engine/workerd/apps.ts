@@ -157,7 +157,11 @@ export class Apps {
     const running = this.#loading.get(key)
     if (running) return running
     const loading = (async () => {
-      const version = await this.#prepare(await load(), 'app_failed')
+      const app = await load()
+      const version = await this.#prepare(app, 'app_failed')
+      // What was loaded may have moved on to a revision that is known already.
+      const known = this.#find(app)
+      if (known) return known
       this.#keep(version)
       return version
     })().finally(() => this.#loading.delete(key))
@@ -191,7 +195,11 @@ export class Apps {
     const before = this.#find(version.app)
     this.#keep(version)
     version.live = live
-    if (before?.live && before !== version) void this.#drain(before, before.live, DRAIN_MS)
+    if (before?.live) void this.#drain(before, before.live, DRAIN_MS)
+    else
+      void before?.starting
+        ?.then((started) => this.#drain(before, started, DRAIN_MS))
+        .catch(() => {})
     this.#retireOlder(version)
   }
 

@@ -79,6 +79,7 @@ export async function runProgram(
   }
   const cpuAfter = tools.clock.cpuNs(worker.pid)
   const fired = guard.end()
+  const seenCpuMs = Math.max(0, guard.seenCpuMs())
   const durationMs = performance.now() - startedAt
   signal?.removeEventListener('abort', abort)
   if (answer === undefined || fired) {
@@ -94,7 +95,8 @@ export async function runProgram(
   signal?.throwIfAborted()
   const measured = {
     logs: printed.logs,
-    cpuMs: fired?.cpuMs || Math.max(0, Number(cpuAfter - cpuBefore) / 1e6),
+    // A process that is gone has no clock: then it is what the watchdog saw last.
+    cpuMs: cpuAfter < cpuBefore || fired ? seenCpuMs : Number(cpuAfter - cpuBefore) / 1e6,
     durationMs,
     queueMs,
   }
@@ -144,6 +146,10 @@ function thrown(message: string, stack: unknown): Result {
       status: 'threw',
       message: 'The program never finished: it waits for a promise that nothing will resolve',
     }
+  // The program did not even load: the first line says what, the others where.
+  const unloaded = message.replace(/^Failed to start Worker:\n(?:Uncaught )?/, '')
+  if (unloaded !== message)
+    return { status: 'threw', message: unloaded.split('\n')[0] as string, stack: unloaded }
   if (typeof stack !== 'string') return { status: 'threw', message }
   // Frames of ours tell the author nothing.
   const lines = stack.split('\n').filter((line) => !/^\s+at .*\b_*jack-entry\.js/.test(line))

@@ -11,8 +11,10 @@ export interface Guarded {
 }
 
 export interface Guard {
-  /** Stops watching. Says why the process was killed, if it was, and the CPU that it had used by then. */
-  end(): { reason: Reason; cpuMs: number } | undefined
+  /** Stops watching. Says why the process was killed, if it was. */
+  end(): { reason: Reason } | undefined
+  /** CPU that it had used when the watchdog looked last. */
+  seenCpuMs(): number
 }
 
 /**
@@ -62,17 +64,19 @@ export class Watchdog {
     Atomics.add(this.#control, 0, 1)
     Atomics.notify(this.#control, 0)
     let ended = false
+    let seen = 0
     return {
       end: () => {
         if (ended) return undefined
         ended = true
         const fired = Atomics.exchange(numbers, 0, IDLE) === FIRED
-        const result = fired
-          ? { reason: REASONS[numbers[2] as number] as Reason, cpuMs: Number(times[2]) / 1e6 }
-          : undefined
+        const result = fired ? { reason: REASONS[numbers[2] as number] as Reason } : undefined
+        // The slot is somebody else's from here on.
+        seen = Number(times[2]) / 1e6
         this.#free.push(slot)
         return result
       },
+      seenCpuMs: () => seen,
     }
   }
 
