@@ -1,8 +1,13 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { findPackageJSON } from 'node:module'
 import { dirname, join } from 'node:path'
 import { newFolder } from './processes.ts'
 import { honoApp } from './programs.ts'
+
+const manifest = findPackageJSON('hono', import.meta.url) as string
+
+/** The one that this workspace has installed. */
+export const honoVersion = (): string => JSON.parse(readFileSync(manifest, 'utf8')).version
 
 /** A folder with the Hono app, its dependency installed, ready for `jack deploy` and for `wrangler deploy`. */
 export function honoFolder(): { folder: string; write(version: string): void } {
@@ -10,11 +15,10 @@ export function honoFolder(): { folder: string; write(version: string): void } {
   const write = (version: string) => writeFileSync(join(folder, 'src/index.ts'), honoApp(version))
   mkdirSync(join(folder, 'src'), { recursive: true })
   mkdirSync(join(folder, 'node_modules'))
-  const hono = dirname(findPackageJSON('hono', import.meta.url) as string)
-  symlinkSync(hono, join(folder, 'node_modules/hono'))
+  symlinkSync(dirname(manifest), join(folder, 'node_modules/hono'))
   writeFileSync(
     join(folder, 'package.json'),
-    JSON.stringify({ name: 'todo-api', type: 'module', dependencies: { hono: '*' } }),
+    JSON.stringify({ name: 'todo-api', type: 'module', dependencies: { hono: honoVersion() } }),
   )
   writeFileSync(
     join(folder, 'wrangler.jsonc'),
