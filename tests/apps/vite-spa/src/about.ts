@@ -1,0 +1,1 @@
+export const about = () => 'This page was loaded when it was needed.'
