@@ -1,26 +1,23 @@
-import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type TestCloud, testCloud } from '../packages/api/src/testing/cloud.ts'
+import { fromSource, temporaryHome, type Up, up } from '../tests/harness.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-let cloud: TestCloud
-let folder: string
+const home = temporaryHome('docs')
+let cloud: Up
 beforeAll(async () => {
-  cloud = await testCloud()
-  folder = await mkdtemp(join(tmpdir(), 'jack-docs-'))
-  const cli = join(root, 'packages/cli/src/bin.ts')
-  const command = `#!/bin/sh\nexec '${process.execPath}' --conditions=jack:src '${cli}' "$@"\n`
-  await mkdir(join(folder, 'bin'))
-  await writeFile(join(folder, 'bin', 'jack'), command, { mode: 0o755 })
+  await chmod(home.path, 0o711)
+  cloud = await up(home, join(home.path, 'cloud'))
+  await mkdir(join(home.path, 'bin'))
+  const command = `#!/bin/sh\nexec ${fromSource.map((it) => `'${it}'`).join(' ')} "$@"\n`
+  await writeFile(join(home.path, 'bin', 'jack'), command, { mode: 0o755 })
 })
 afterAll(async () => {
-  await cloud.close()
-  await rm(folder, { recursive: true, force: true })
+  await cloud.stop()
+  await home.remove()
 })
 
 /** Fenced blocks of a language that follow a `<!-- run -->`. */
@@ -31,20 +28,16 @@ async function snippets(page: string, language: string): Promise<string[]> {
 }
 
 async function run(command: string, args: string[]): Promise<string> {
-  const ran = promisify(execFile)(command, args, {
-    cwd: folder,
+  const { stdout } = await execa(command, args, {
+    cwd: home.path,
+    extendEnv: false,
     env: {
-      ...process.env,
-      PATH: `${folder}/bin:${process.env.PATH}`,
-      HOME: folder,
-      XDG_CONFIG_HOME: folder,
+      ...home.env,
+      PATH: `${home.path}/bin:${process.env.PATH}`,
       CI: 'true',
-      JACK_URL: cloud.url,
-      JACK_TOKEN: cloud.token,
+      JACK_URL: cloud.ready.url,
+      JACK_TOKEN: cloud.ready.token,
     },
-  })
-  const { stdout } = await ran.catch((error) => {
-    throw new Error(`${error.message}\n${error.stdout}\n${error.stderr}`)
   })
   return stdout
 }
@@ -57,7 +50,7 @@ test.each(['skill/SKILL.md', 'docs/execute.md', 'README.md'])(
     for (const code of found) {
       const printed = await run('bash', ['-euo', 'pipefail', '-c', code])
       for (const line of printed.trim().split('\n')) {
-        expect(JSON.parse(line), `${code}\n${line}`).not.toHaveProperty(['status'], 422)
+        expect(JSON.parse(line), `${code}\n${line}`).not.toHaveProperty('code')
       }
     }
   },

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-import { createWriteStream } from 'node:fs'
+import { closeSync, writeSync } from 'node:fs'
 import { pino } from 'pino'
 import { readConfig } from './Config.ts'
+import { JackError } from './Errors.ts'
 import { serveMetrics } from './http/metrics.ts'
 import { type Cloud, startCloud } from './start.ts'
 
@@ -30,7 +31,10 @@ try {
   cloud = await startCloud(config, log)
 } catch (error) {
   log.fatal({ err: error }, 'could not start')
-  process.stderr.write(`jack: ${error instanceof Error ? error.message : String(error)}\n`)
+  const message = error instanceof Error ? error.message : String(error)
+  process.stderr.write(`jack: ${message}\n`)
+  const code = error instanceof JackError ? error.code : 'internal'
+  tellParent({ error: { code, message } })
   process.exit(1)
 }
 const metrics =
@@ -59,15 +63,19 @@ function close(reason: string): void {
 /** Tells the parent, on the descriptor it named, that everything answers. The token goes there and nowhere else. */
 function announce({ jack, url, token }: Cloud): void {
   log.info({ url, sandbox: jack.engine.sandbox.level }, 'ready')
-  const fd = Number(process.env.JACK_READY_FD)
-  if (!Number.isInteger(fd) || fd < 3) return
-  const line = {
+  tellParent({
     url,
     domain: jack.urls.authority,
     token,
     data: config.dataDir,
     sandbox: jack.engine.sandbox.level,
     pid: process.pid,
-  }
-  createWriteStream('', { fd }).end(`${JSON.stringify(line)}\n`)
+  })
+}
+
+function tellParent(line: object): void {
+  const fd = Number(process.env.JACK_READY_FD)
+  if (!Number.isInteger(fd) || fd < 3) return
+  writeSync(fd, `${JSON.stringify(line)}\n`)
+  closeSync(fd)
 }

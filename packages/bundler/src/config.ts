@@ -79,7 +79,7 @@ const notCarried = new Map<string, string>([
 ])
 
 const jackKeys = new Set(
-  '$schema name main assets compatibility_date compatibility_flags vars ttl_hours budget_usd'.split(
+  '$schema name main assets compatibility_date compatibility_flags vars ttl_hours budget_usd url'.split(
     ' ',
   ),
 )

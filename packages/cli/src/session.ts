@@ -1,9 +1,10 @@
 import { createJack, type Jack, JackError } from '@jackcloud/sdk'
 import type { Command } from 'commander'
+import { defaultDataFolder, userConfigFile } from './folders.ts'
 import { createPrint, type Print } from './print.ts'
 import { findPlace, type Place } from './project.ts'
 import { isCi, refuseStrangeUrl, resolveSettings, type Settings } from './settings.ts'
-import { defaultDataFolder, readUserConfig, userConfigFile } from './userConfig.ts'
+import { readUserConfig } from './userConfig.ts'
 
 /** What every command works with. */
 export interface Session {

@@ -2,12 +2,8 @@ import { mkdtempSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
-import {
-  changeUserConfig,
-  defaultDataFolder,
-  readUserConfig,
-  userConfigFile,
-} from './userConfig.ts'
+import { userConfigFile } from './folders.ts'
+import { changeUserConfig, readUserConfig } from './userConfig.ts'
 
 const env = () => ({ XDG_CONFIG_HOME: mkdtempSync(join(tmpdir(), 'jack-config-')) })
 
@@ -35,11 +31,4 @@ test('a broken file is named, not overwritten', () => {
   const file = join(XDG_CONFIG_HOME, 'config.json')
   writeFileSync(file, '{oops')
   expect(() => readUserConfig(file)).toThrow(`${file} is not valid JSON`)
-})
-
-test('folders follow XDG, and a relative one is ignored', () => {
-  expect(userConfigFile({ XDG_CONFIG_HOME: 'relative', HOME: '/home/me' })).toBe(
-    '/home/me/.config/jack/config.json',
-  )
-  expect(defaultDataFolder({ XDG_DATA_HOME: '/d' })).toBe('/d/jack')
 })

@@ -69,6 +69,23 @@ test('each execution costs a cent, also one that throws, and a bundle that fails
   expect(await cloud.balance()).toBeCloseTo(before - 0.01, 6)
 })
 
+test('a stack names the places in the sources that were sent', async () => {
+  const { json } = await execute({
+    files: {
+      'index.ts':
+        "import { check } from './lib/check.ts'\n\nexport const run = (n: number) => check(n)",
+      'lib/check.ts':
+        "export function check(n: number): number {\n  if (n < 0) throw new RangeError('negative')\n  return n\n}",
+    },
+    input: -1,
+  })
+  expect(json.detail).toBe('RangeError: negative')
+  const [, thrown, called, ...rest] = json.stack.split('\n')
+  expect(thrown).toMatch(/lib\/check.ts:2:20/)
+  expect(called).toMatch(/index.ts:3:/)
+  expect(rest).toEqual([])
+})
+
 test('each limit ends the program, says which one it was and keeps its logs', async () => {
   const cpu = await execute({
     code: "export const run = () => { console.log('spinning'); for (;;); }",

@@ -1,3 +1,4 @@
+import type { Bundle } from '@jackcloud/bundler'
 import {
   type ExecuteRequest,
   type ExecuteResponse,
@@ -10,6 +11,7 @@ import { JackError } from '../Errors.ts'
 import type { ExecutionLimits, Outcome } from '../engine/Engine.ts'
 import type { Jack } from '../jack.ts'
 import { type Payer, spendingToken } from '../Payer.ts'
+import { mapStack } from '../Stack.ts'
 import { capture, release, reserve } from '../store/ledger.ts'
 import { bundleExecution } from './bundle-execution.ts'
 
@@ -54,7 +56,7 @@ export async function execute(
     throw error
   }
   await capture(jack.db, { id: executionId })
-  return answer(executionId, outcome, allowed)
+  return answer(executionId, outcome, allowed, bundle)
 }
 
 const limitCodes = {
@@ -64,7 +66,12 @@ const limitCodes = {
   output: 'output_too_large',
 } as const
 
-function answer(executionId: string, outcome: Outcome, allowed: ExecutionLimits): ExecuteResponse {
+function answer(
+  executionId: string,
+  outcome: Outcome,
+  allowed: ExecutionLimits,
+  bundle: Bundle,
+): ExecuteResponse {
   const fields = {
     execution_id: executionId,
     logs: outcome.logs,
@@ -82,7 +89,10 @@ function answer(executionId: string, outcome: Outcome, allowed: ExecutionLimits)
   if (outcome.status === 'threw') {
     throw new JackError('execution_failed', outcome.message, {
       hint: 'The program itself failed; its stack and logs are in this answer.',
-      fields: { ...fields, stack: outcome.stack ?? null },
+      fields: {
+        ...fields,
+        stack: outcome.stack ? mapStack(outcome.stack, bundle.main, bundle.sourceMap) : null,
+      },
     })
   }
   const code = limitCodes[outcome.limit]

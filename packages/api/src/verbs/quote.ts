@@ -6,6 +6,7 @@ import {
   manifestOf,
   prices,
   type Quote,
+  type QuoteManifest,
   toUsd,
 } from '@jackcloud/sdk/wire'
 import type { z } from 'zod'
@@ -24,11 +25,14 @@ import { bundleExecution } from './bundle-execution.ts'
 export async function quote(
   jack: Jack,
   payer: Payer | null,
-  request: ExecuteRequest | DeployRequest,
+  request: ExecuteRequest | DeployRequest | z.output<typeof QuoteManifest>,
 ): Promise<z.input<typeof Quote>> {
-  const it = isExecution(request)
-    ? await quoteExecution(jack, request)
-    : await quoteDeploy(jack, payer, request)
+  const it =
+    'manifest' in request
+      ? await quoteManifest(jack, payer, request.manifest, request.name, [])
+      : isExecution(request)
+        ? await quoteExecution(jack, request)
+        : await quoteDeploy(jack, payer, request)
   const balance = payer && (await balanceOf(jack.db, payer.accountId)).availableMicroUsd
   return {
     ...it,
@@ -58,9 +62,20 @@ async function quoteDeploy(jack: Jack, payer: Payer | null, request: DeployReque
     sha256: jack.sha256(bytes),
     sizeBytes: bytes.length,
   }))
-  const version = versionOf(Manifest.parse(manifestOf(program, digests)), defaultCompatibilityDate)
+  const manifest = Manifest.parse(manifestOf(program, digests))
+  const warnings = program.warnings.map((warning) => warning.text)
+  return quoteManifest(jack, payer, manifest, request.name ?? program.name, warnings)
+}
+
+async function quoteManifest(
+  jack: Jack,
+  payer: Payer | null,
+  manifest: Manifest,
+  name: string | undefined,
+  warnings: string[],
+) {
+  const version = versionOf(manifest, defaultCompatibilityDate)
   const digest = jack.sha256(canonicalVersion(version))
-  const name = request.name ?? program.name
   const project = payer && name ? await projects.find(jack.db, payer.accountId, name) : undefined
   const live =
     project?.liveDeploymentId && (await deployments.find(jack.db, project.liveDeploymentId))
@@ -71,7 +86,7 @@ async function quoteDeploy(jack: Jack, payer: Payer | null, request: DeployReque
     digest,
     size_bytes: sizeOf(version),
     deduplicated,
-    warnings: program.warnings.map((warning) => warning.text),
+    warnings,
   }
 }
 

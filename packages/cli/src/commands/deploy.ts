@@ -229,33 +229,20 @@ function contents({ bundle, assets }: Program): string {
   return parts.join(' and ')
 }
 
-/** The API quotes sources: the bundled modules and files are sent as such, and nothing is kept. */
+/** Bundles here and asks for the price of the manifest: nothing is uploaded. */
 async function dryRun(
   { jack, print, signal }: Session,
   program: Program,
   project: ProjectName,
 ): Promise<void> {
-  const main = program.bundle?.main
-  const files = main
-    ? Object.fromEntries(
-        (program.bundle?.modules ?? []).map(({ name, type, bytes }) => {
-          const content = Buffer.from(bytes)
-          return [
-            name,
-            type === 'esm' ? content.toString('utf8') : { base64: content.toString('base64') },
-          ]
-        }),
-      )
-    : { 'index.html': '<!doctype html>' }
-  const request = { files, name: project.name, ...(main && { entry: main }) }
-  const quoted = await print.while('Asking for the price', jack.quote(request, { signal }))
-  const size =
-    (program.bundle?.sizeBytes ?? 0) +
-    (program.assets?.files ?? []).reduce((sum, file) => sum + file.sizeBytes, 0)
-  const answer = { ...quoted, digest: program.digest, size_bytes: size, name: project.name }
+  const { packed } = await import('@jackcloud/sdk/node')
+  const { manifest } = packed(program)
+  const request = { manifest, name: project.name }
+  const answer = await print.while('Asking for the price', jack.quote(request, { signal }))
   print.answer(answer, () => {
-    print.out(`${project.name}: ${contents(program)}, ${usd(quoted.price_usd)}`)
-    if (quoted.balance_usd !== null) print.note(`Your balance is ${usd(quoted.balance_usd)}.`)
+    const price = answer.deduplicated ? 'unchanged, free' : usd(answer.price_usd)
+    print.out(`${project.name}: ${contents(program)}, ${price}`)
+    if (answer.balance_usd !== null) print.note(`Your balance is ${usd(answer.balance_usd)}.`)
     print.note(`Nothing was uploaded. The name is from ${project.origin}.`)
   })
 }

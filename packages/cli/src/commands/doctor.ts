@@ -1,8 +1,6 @@
-import { execFile } from 'node:child_process'
 import { existsSync, statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { promisify } from 'node:util'
 import { createJack, JackError } from '@jackcloud/sdk'
 import type { Command } from 'commander'
 import { exit } from '../exit.ts'
@@ -200,7 +198,8 @@ function configFile({ configFile }: Session): Check[] {
 
 async function git(): Promise<Check> {
   try {
-    const { stdout } = await promisify(execFile)('git', ['--version'], { timeout: 5_000 })
+    const { execa } = await import('execa')
+    const { stdout } = await execa('git', ['--version'], { timeout: 5_000 })
     return { name: 'git', status: 'ok', detail: stdout.trim().replace('git version ', '') }
   } catch {
     return {

@@ -1,14 +1,12 @@
-import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { JackError } from '@jackcloud/sdk'
 import { confirm } from '../ask.ts'
+import { defaultDataFolder } from '../folders.ts'
 import type { Session } from '../session.ts'
-import { defaultDataFolder } from '../userConfig.ts'
 import { version } from '../version.ts'
 
 /**
@@ -55,10 +53,10 @@ function from(folder: string): string | undefined {
 
 async function fetchServer(home: string, name: string, signal: AbortSignal): Promise<void> {
   await mkdir(home, { recursive: true })
-  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
   try {
-    await promisify(execFile)(npm, ['install', '--prefix', home, '--no-fund', '--no-audit', name], {
-      signal,
+    const { execa } = await import('execa')
+    await execa('npm', ['install', '--prefix', home, '--no-fund', '--no-audit', name], {
+      cancelSignal: signal,
     })
   } catch (error) {
     const said = String((error as { stderr?: string }).stderr ?? (error as Error).message)

@@ -1,6 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { writePrivately } from '../userConfig.ts'
+import { writePrivately } from '../writePrivately.ts'
 import type { Ready } from './start.ts'
 
 /** Where a running cloud leaves what it said when it was ready, so that a second `jack up` finds it. */

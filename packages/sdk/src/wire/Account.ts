@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { Manifest } from './Deploy.ts'
 import { ProjectName, Timestamp } from './Names.ts'
 import { nextCursor } from './Page.ts'
 import { Usd, UsdInput } from './Usd.ts'
@@ -61,6 +62,13 @@ export const Receipt = z.object({
   project_id: z.string().nullable(),
 })
 export const ReceiptPage = z.object({ receipts: z.array(Receipt), ...nextCursor })
+
+/** What an upload of this manifest would cost; its files are not sent. */
+export const QuoteManifest = z.strictObject({
+  manifest: Manifest,
+  name: ProjectName.optional(),
+})
+export type QuoteManifest = z.input<typeof QuoteManifest>
 
 /** What a request would cost. Nothing is kept or charged. */
 export const Quote = z.object({

@@ -55,7 +55,7 @@ export const operations = {
     path: '/v1/quote',
     summary: 'What an execution or a deploy would cost; free, nothing is kept',
     scope: null,
-    body: z.union([ExecuteRequest, DeployRequest]),
+    body: z.union([ExecuteRequest, DeployRequest, Account.QuoteManifest]),
     response: Account.Quote,
   }),
   listProjects: operation({
