@@ -19,6 +19,8 @@ import { type Purpose, type Sandbox, UIDS } from './sandbox.ts'
 export interface WorkerProcess {
   /** The pid of workerd itself, not of what walls it in. */
   pid: number
+  /** Tells this process from a later one with the same pid. */
+  startTicks: string | undefined
   /** Path of one of its sockets. */
   socket(name: string): string
   /** Kills it at once. */
@@ -54,7 +56,8 @@ export class Processes {
   readonly #sandbox: Sandbox
   readonly #runDir: string
   readonly #uids = new Set<number>()
-  readonly #alive = new Set<ChildProcess>()
+  readonly #alive = new Set<WorkerProcess>()
+  #closed = false
   #next = 0
 
   constructor(sandbox: Sandbox, runDir: string) {
@@ -80,9 +83,15 @@ export class Processes {
     return this.#spawn(options, dir, uid, gone)
   }
 
-  /** Ends what is left. */
-  killAll(): void {
-    for (const child of this.#alive) child.kill('SIGKILL')
+  /** Ends what is left, also what is only just starting. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await Promise.all(
+      [...this.#alive].map((worker) => {
+        worker.kill()
+        return worker.exited
+      }),
+    )
   }
 
   async #spawn(
@@ -106,36 +115,38 @@ export class Processes {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe', filter ?? 'ignore'],
     })
     if (filter !== undefined) closeSync(filter)
-    this.#alive.add(child)
     const spawned = new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve)
       child.once('error', reject)
     })
+    const info = collect(child.stdio[4] as Readable, command.pid === 'info')
     const worker: WorkerProcess = {
       pid: -1,
+      startTicks: undefined,
       dead: false,
       socket: (name) => join(dir, `${name}.sock`),
-      kill: (signal = 'SIGKILL') => kill(worker, child, signal),
+      kill: (signal = 'SIGKILL') => kill(worker, child, info, signal),
       errors: () => errors,
       onLine: options.onLine ?? (() => {}),
       exited: new Promise((resolve) => {
         child.once('exit', () => {
           worker.dead = true
-          this.#alive.delete(child)
         })
         // After the exit and the end of all its pipes.
         child.once('close', () => {
+          this.#alive.delete(worker)
           gone()
           resolve()
         })
         child.once('error', () => {
           worker.dead = true
-          this.#alive.delete(child)
+          this.#alive.delete(worker)
           gone()
           resolve()
         })
       }),
     }
+    this.#alive.add(worker)
     let errors = ''
     const keepError = (text: string) => {
       if (errors.length < MAX_ERRORS) errors += `${text.slice(0, MAX_ERRORS)}\n`
@@ -146,7 +157,6 @@ export class Processes {
     }
     readOutput(child.stdout as Readable, onLine)
     readOutput(child.stderr as Readable, onLine)
-    const info = collect(child.stdio[4] as Readable)
     const listening = announced(child.stdio[3] as Readable, options.listens.length)
     const timer = setTimeout(() => {
       keepError('The program did not finish starting in time: its top level runs too long')
@@ -161,7 +171,12 @@ export class Processes {
         }),
       ])
       worker.pid = await innerPid(command.pid, child, info)
-      writeFileSync(join(dir, 'pid'), `${worker.pid} ${startTicks(worker.pid)} ${bootId()}`)
+      worker.startTicks = startTicks(worker.pid)
+      writeFileSync(join(dir, 'pid'), `${worker.pid} ${worker.startTicks} ${bootId()}`)
+      if (worker.dead || this.#closed) {
+        worker.kill()
+        throw new StartError('It was ended while it started')
+      }
       return worker
     } catch (error) {
       worker.kill()
@@ -184,12 +199,23 @@ export class Processes {
 
 const MAX_ERRORS = 16_384
 
-function kill(worker: WorkerProcess, child: ChildProcess, signal: 'SIGKILL' | 'SIGTERM'): void {
-  if (worker.dead) return
+function kill(
+  worker: WorkerProcess,
+  child: ChildProcess,
+  info: Info,
+  signal: 'SIGKILL' | 'SIGTERM',
+): void {
+  // The inner one: killing what walls it in while that is still building would leave it behind. Until all its pipes
+  // are closed it may live on, even when the outer one is gone.
+  const inner = worker.pid > 0 ? worker.pid : Number(/"child-pid":\s*(\d+)/.exec(info.text)?.[1])
+  if (worker.dead && worker.pid > 0 && startTicks(inner) !== worker.startTicks) return
   try {
-    // The inner one: killing what walls it in while that is still building could leave it behind.
-    if (worker.pid > 0) process.kill(worker.pid, signal)
-    else child.kill(signal)
+    if (inner > 0) process.kill(inner, signal)
+    else if (info.pending && !worker.dead) {
+      // bubblewrap is about to say whom to kill.
+      info.then = () => kill(worker, child, info, signal)
+      setTimeout(() => child.kill('SIGKILL'), 3000).unref()
+    } else child.kill(signal)
   } catch {
     child.kill('SIGKILL')
   }
@@ -207,11 +233,24 @@ function announced(control: Readable, sockets: number): Promise<void> {
   })
 }
 
-function collect(stream: Readable): { text: string } {
-  const collected = { text: '' }
+/** What bubblewrap tells; `pending` as long as it has not and still may. */
+interface Info {
+  text: string
+  pending: boolean
+  then?: () => void
+}
+
+function collect(stream: Readable, pending: boolean): Info {
+  const collected: Info = { text: '', pending }
   stream.on('error', () => {})
   stream.on('data', (chunk: Buffer) => {
     if (collected.text.length < 4096) collected.text += chunk
+    if (!/"child-pid":\s*\d+/.test(collected.text)) return
+    collected.pending = false
+    collected.then?.()
+  })
+  stream.on('close', () => {
+    collected.pending = false
   })
   return collected
 }
@@ -219,7 +258,7 @@ function collect(stream: Readable): { text: string } {
 async function innerPid(
   how: 'info' | 'child' | 'own',
   child: ChildProcess,
-  info: { text: string },
+  info: Info,
 ): Promise<number> {
   const own = child.pid as number
   if (how === 'own') return own

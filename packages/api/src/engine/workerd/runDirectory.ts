@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { JackError } from '../../Errors.ts'
 import { startTicks } from './clock.ts'
 
@@ -54,6 +54,27 @@ function sweep(runDir: string): void {
     if (isRunning(mark)) process.kill(mark.pid, 'SIGKILL')
     rmSync(join(runDir, name), { recursive: true, force: true })
   }
+  for (const pid of strays(runDir)) process.kill(pid, 'SIGKILL')
+}
+
+/** Those that a predecessor had no time to write down: workerds whose sockets are in this very directory. */
+function strays(runDir: string): number[] {
+  if (process.platform !== 'linux') return []
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => {
+      if (!(pid > 1)) return false
+      try {
+        const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1')
+        if (!/workerd\0serve\0/.test(command)) return false
+        if (command.includes(`unix:${runDir}/p`)) return true
+        return readFileSync(`/proc/${pid}/mountinfo`, 'latin1')
+          .split('\n')
+          .some((line) => line.includes(`/${basename(runDir)}/p`) && line.includes(' /run '))
+      } catch {
+        return false
+      }
+    })
 }
 
 interface Mark {

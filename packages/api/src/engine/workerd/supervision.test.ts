@@ -1,5 +1,12 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -225,4 +232,24 @@ it('reads the clock and the memory of another process', async () => {
   child.kill('SIGKILL')
   await new Promise((resolve) => child.once('exit', resolve))
   expect([clock.cpuNs(pid), ownMemoryBytes(pid)]).toEqual([-1n, -1])
+})
+
+it('leaves no process behind when it closes while processes start', async () => {
+  const runDir = mkdtempSync(join(tmpdir(), 'jack-test-'))
+  const ours = () =>
+    readdirSync('/proc').filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/mountinfo`, 'latin1').includes(`${runDir}/p`)
+      } catch {
+        return false
+      }
+    })
+  for (const wait of [0, 5, 15, 30]) {
+    const pool = { size: 2, reuse: 'never', maxUses: 1, queue: 9, queuePerAccount: 9 } as const
+    const { engine } = await startEngine({ runDir, pool })
+    await Promise.all([1, 2].map(() => engine.execute(execution('export const run = () => 1'))))
+    await new Promise((resolve) => setTimeout(resolve, wait))
+    await engine.close(0)
+    await until(() => ours().length === 0)
+  }
 })

@@ -115,7 +115,7 @@ class WorkerdEngine implements Engine {
       this.#started = opened
     } catch (error) {
       await opened?.pool.close()
-      opened?.processes.killAll()
+      await opened?.processes.close()
       await opened?.watchdog.close()
       giveBack()
       throw error
@@ -151,7 +151,7 @@ class WorkerdEngine implements Engine {
     if (!started) return
     this.#closing ??= (async () => {
       await Promise.all([started.pool.close(), started.apps.close(graceMs)])
-      started.processes.killAll()
+      await started.processes.close()
       await started.watchdog.close()
       started.giveBack()
     })()
