@@ -43,7 +43,7 @@ export default {
             ...(isolatedVm && { 'isolated-vm': () => isolatedVm.runMs(snippet(), snippetInput) }),
           },
           {
-            rounds: 40,
+            rounds: 30,
             perTurn: { jack: 12, 'bare workerd': 12, repeated: 12, 'node -e': 1, 'isolated-vm': 5 },
             warmUp: 5,
           },

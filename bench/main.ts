@@ -4,7 +4,7 @@ import cold from './cold.ts'
 import deploy from './deploy.ts'
 import execute from './execute.ts'
 import { installCompetitors } from './harness/competitors.ts'
-import { endAll } from './harness/processes.ts'
+import { endAll, interrupted } from './harness/processes.ts'
 import { judge, type Question, type Row } from './harness/Question.ts'
 import { table } from './harness/report.ts'
 import hosted from './hosted.ts'
@@ -49,6 +49,8 @@ for (const question of questions) {
     results.push(...rows)
     if (!json) process.stdout.write(table(question, rows))
   } catch (error) {
+    // The process ends when everything that was started has ended.
+    if (interrupted()) await new Promise(() => {})
     const message = (error as Error).stack ?? String(error)
     errors.push({ question: question.name, message })
     say(`\n!!! ${question.name} broke: ${message}`)

@@ -61,12 +61,12 @@ export function judge(question: Question, measured: Measured): Row {
     beside: mapValues(beside, round),
     ratio: mapValues(beside, (other) => round(value / other)),
     ...(missing && Object.keys(missing).length > 0 && { missing }),
-    ...extra,
+    ...mapValues(extra ?? {}, (it) => (typeof it === 'number' ? round(it) : it)),
     ...(note && { note }),
   }
 }
 
 export const round = (value: number): number => Number(value.toPrecision(4))
 
-const mapValues = (it: Record<string, number>, change: (value: number) => number) =>
+const mapValues = <From, To>(it: Record<string, From>, change: (value: From) => To) =>
   Object.fromEntries(Object.entries(it).map(([name, value]) => [name, change(value)]))

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 // Whatever is started here ends with the bench, however that ends.
 const children = new Set<ChildProcess>()
 const folders = new Set<string>()
+let stopping = false
 
 /** Starts a process that `endAll` knows. */
 export function start(
@@ -13,6 +14,7 @@ export function start(
   args: readonly string[],
   options: SpawnOptions = {},
 ): ChildProcess {
+  if (stopping) throw new Error('The bench was interrupted')
   const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'], ...options })
   children.add(child)
   child.once('exit', () => children.delete(child))
@@ -49,10 +51,14 @@ process.on('exit', () => {
 })
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.once(signal, () => {
+    stopping = true
     process.stderr.write('\nStopping what was started ...\n')
     void endAll().finally(() => process.exit(130))
   })
 }
+
+/** Whether a signal asked for the end: what fails from then on is no news. */
+export const interrupted = (): boolean => stopping
 
 export interface Ran {
   code: number | null
