@@ -1,7 +1,12 @@
 import { defineConfig } from 'tsup'
 
 export default defineConfig({
-  entry: ['src/index.ts', 'src/main.ts'],
+  entry: {
+    index: 'src/index.ts',
+    main: 'src/main.ts',
+    // A thread is a file of its own, found beside the one that starts it.
+    watchdogThread: 'src/engine/workerd/watchdogThread.ts',
+  },
   format: 'esm',
   target: 'node22',
   sourcemap: true,

@@ -4,13 +4,13 @@ import { z } from 'zod'
 import type { Jack } from '../jack.ts'
 import type { Door } from './Door.ts'
 
-export function openApiDoor(app: Hono<Door>, jack: Jack): void {
+function openApiDoor(app: Hono<Door>, jack: Jack): void {
   const document = JSON.stringify(openApi(jack.urls.api))
   app.get('/openapi.json', (c) => c.body(document, 200, { 'content-type': 'application/json' }))
 }
 
 /** The OpenAPI 3.1 description of the API, made of the operations themselves. */
-export function openApi(url: string) {
+function openApi(url: string) {
   const paths: Record<string, Record<string, unknown>> = {}
   for (const [name, operation] of Object.entries(operations)) {
     const path = operation.path.replaceAll(/:(\w+)/g, '{$1}')

@@ -7,7 +7,7 @@ export interface Account {
 }
 
 /** The account of a slug. */
-export async function findBySlug(db: Db, slug: string): Promise<Account | undefined> {
+async function findBySlug(db: Db, slug: string): Promise<Account | undefined> {
   const row = await db.selectFrom('account').selectAll().where('slug', '=', slug).executeTakeFirst()
   return row && toAccount(row)
 }

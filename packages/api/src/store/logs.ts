@@ -3,7 +3,7 @@ import type { LogLevel } from '../engine/Engine.ts'
 import type { Db } from './database.ts'
 
 /** Ascending severity; `log` and `info` are of one rank to people, but stay what they were. */
-export const levels: readonly LogLevel[] = ['debug', 'log', 'info', 'warn', 'error']
+const levels: readonly LogLevel[] = ['debug', 'log', 'info', 'warn', 'error']
 
 export interface NewLogLine {
   projectId: string
