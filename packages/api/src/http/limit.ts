@@ -34,8 +34,6 @@ export function rateLimits(perMinute: number) {
   }
 }
 
-export type RateLimits = ReturnType<typeof rateLimits>
-
 async function consume(
   limiter: RateLimiterMemory,
   key: string,

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { Jack } from '../jack.ts'
 import type { Door } from './Door.ts'
 
-function openApiDoor(app: Hono<Door>, jack: Jack): void {
+export function openApiDoor(app: Hono<Door>, jack: Jack): void {
   const document = JSON.stringify(openApi(jack.urls.api))
   app.get('/openapi.json', (c) => c.body(document, 200, { 'content-type': 'application/json' }))
 }

@@ -7,6 +7,7 @@ import { readConfig } from '../Config.ts'
 import { type Cloud, startCloud } from '../start.ts'
 import { testDatabase } from '../store/testing/database.ts'
 
+// biome-ignore lint/suspicious/noExplicitAny: answers are asserted on, not relied on
 export interface Reply<T = any> {
   status: number
   headers: Record<string, string | string[] | undefined>

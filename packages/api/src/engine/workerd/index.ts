@@ -1,1 +1,1 @@
-export { createWorkerdEngine, type WorkerdOptions } from './workerd.ts'
+export { createWorkerdEngine } from './workerd.ts'

@@ -213,7 +213,7 @@ function kill(
     if (inner > 0) process.kill(inner, signal)
     else if (info.pending && !worker.dead) {
       // bubblewrap is about to say whom to kill.
-      info.then = () => kill(worker, child, info, signal)
+      info.onKnown = () => kill(worker, child, info, signal)
       setTimeout(() => child.kill('SIGKILL'), 3000).unref()
     } else child.kill(signal)
   } catch {
@@ -237,7 +237,7 @@ function announced(control: Readable, sockets: number): Promise<void> {
 interface Info {
   text: string
   pending: boolean
-  then?: () => void
+  onKnown?: () => void
 }
 
 function collect(stream: Readable, pending: boolean): Info {
@@ -247,7 +247,7 @@ function collect(stream: Readable, pending: boolean): Info {
     if (collected.text.length < 4096) collected.text += chunk
     if (!/"child-pid":\s*\d+/.test(collected.text)) return
     collected.pending = false
-    collected.then?.()
+    collected.onKnown?.()
   })
   stream.on('close', () => {
     collected.pending = false
