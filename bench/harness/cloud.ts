@@ -15,6 +15,8 @@ export interface Cloud {
   execute(request: object): Promise<Executed>
   /** A request on a live URL. Names under `.localhost` do not resolve everywhere, so: loopback, and the Host header. */
   visit(liveUrl: string, path?: string): Promise<{ status: number; text: string }>
+  /** What it last complained about, for when something breaks. */
+  complaints(): string
   stop(): Promise<void>
 }
 
@@ -85,6 +87,13 @@ export async function startCloud(settings: Record<string, string> = {}): Promise
       })
       return { status: statusCode, text: await body.text() }
     },
+    complaints: () =>
+      said
+        .join('')
+        .split('\n')
+        .filter((line) => !/"level":[1-3]0/.test(line))
+        .slice(-5)
+        .join('\n'),
     async stop() {
       await pool.destroy()
       await end(child)
@@ -100,6 +109,8 @@ export async function withCloud<T>(
   const cloud = await startCloud(settings)
   try {
     return await use(cloud)
+  } catch (error) {
+    throw new Error(`${(error as Error).message}\n${cloud.complaints()}`, { cause: error })
   } finally {
     await cloud.stop()
   }
