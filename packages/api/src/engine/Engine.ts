@@ -89,7 +89,10 @@ export interface Execution {
   usesNode: boolean
   input: unknown
   limits: ExecutionLimits
+  /** Ends the program: `execute` rejects with its reason. */
   signal?: AbortSignal
+  /** Called once when the queue is over and the program begins. */
+  onStart?: () => void
 }
 
 export interface ExecutionLimits {

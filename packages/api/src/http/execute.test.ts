@@ -193,6 +193,28 @@ test('200 executions at once are all answered, and charged each', async () => {
   expect(await cloud.balance()).toBeCloseTo(before - 2, 6)
 }, 60_000)
 
+test('a caller who leaves ends the program, and pays for it once it has started', async () => {
+  const before = await cloud.balance()
+  const leaving = new AbortController()
+  const { url, token } = cloud
+  const startedAt = performance.now()
+  const left = fetch(`${url}/execute`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}` },
+    body: JSON.stringify({
+      code: 'export const run = () => new Promise((done) => setTimeout(done, 4500))',
+    }),
+    signal: leaving.signal,
+  })
+  setTimeout(() => leaving.abort(), 300)
+  await expect(left).rejects.toThrow()
+  await expect
+    .poll(async () => (await cloud.api('GET', '/v1/balance')).json.held_usd)
+    .toBe('0.000000')
+  expect(performance.now() - startedAt).toBeLessThan(3_500)
+  expect(await cloud.balance()).toBeCloseTo(before - 0.01, 6)
+})
+
 test('a quote says what it would cost and charges nothing', async () => {
   const before = await cloud.balance()
   const { json } = await cloud.api('POST', '/v1/quote', { code: 'export const run = () => 1' })

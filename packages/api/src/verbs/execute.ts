@@ -12,7 +12,8 @@ import type { ExecutionLimits, Outcome } from '../engine/Engine.ts'
 import type { Jack } from '../jack.ts'
 import { type Payer, spendingToken } from '../Payer.ts'
 import { mapStack } from '../Stack.ts'
-import { capture, release, reserve } from '../store/ledger.ts'
+import type { Claim } from '../store/idempotency.ts'
+import { capture, isCaptured, release, reserve } from '../store/ledger.ts'
 import { bundleExecution } from './bundle-execution.ts'
 
 /**
@@ -26,9 +27,10 @@ export async function execute(
   payer: Payer,
   request: ExecuteRequest,
   signal: AbortSignal,
+  claim: Claim,
 ): Promise<ExecuteResponse> {
   const bundle = await bundleExecution(jack, request)
-  const executionId = jack.newId('exe')
+  const executionId = await idOf(jack, claim)
   const allowed = { ...jack.config.execution }
   if (request.timeout_ms) allowed.wallMs = Math.min(allowed.wallMs, request.timeout_ms)
 
@@ -40,6 +42,7 @@ export async function execute(
     ref: executionId,
     token: spendingToken(payer),
   })
+  let started = false
   let outcome: Outcome
   try {
     outcome = await jack.engine.execute({
@@ -50,13 +53,23 @@ export async function execute(
       input: request.input ?? null,
       limits: allowed,
       signal,
+      onStart() {
+        started = true
+      },
     })
   } catch (error) {
-    await release(jack.db, executionId)
+    // Whoever leaves while the program runs has had it run.
+    if (started && signal.aborted) await capture(jack.db, { id: executionId })
+    else await release(jack.db, executionId)
     throw error
   }
   await capture(jack.db, { id: executionId })
   return answer(executionId, outcome, allowed, bundle)
+}
+
+/** When the answer of a first try was lost after it was paid, the second try goes under the same id: already paid. */
+async function idOf(jack: Jack, { workId, repeated }: Claim): Promise<string> {
+  return !repeated || (await isCaptured(jack.db, workId)) ? workId : jack.newId('exe')
 }
 
 const limitCodes = {

@@ -71,6 +71,7 @@ export async function runProgram(
   const abort = () => worker.kill()
   signal?.addEventListener('abort', abort, { once: true })
   if (signal?.aborted) abort()
+  execution.onStart?.()
   let answer: string | undefined
   try {
     answer = await post(client, body)
