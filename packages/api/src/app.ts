@@ -62,7 +62,7 @@ export function createApp(jack: Jack): Hono<Door> {
     try {
       c.set('payer', await authenticate(jack, c.req.header('authorization')))
     } catch (error) {
-      await limits.wrongToken(c.get('address'))
+      if (asJackError(error).code === 'unauthorized') await limits.wrongToken(c.get('address'))
       throw error
     }
     await next()

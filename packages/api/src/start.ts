@@ -17,6 +17,7 @@ import { type Connection, openDatabase } from './store/database.ts'
 import { openDataDirectory } from './store/dataDirectory.ts'
 import { startEmbedded } from './store/embedded/startEmbedded.ts'
 import { EnvStore } from './store/env.ts'
+import * as idempotency from './store/idempotency.ts'
 import { encryptionKey, readSecret, writeSecret } from './store/keyFile.ts'
 import { migrate } from './store/migrate.ts'
 import { listen } from './store/notices.ts'
@@ -90,6 +91,8 @@ async function open(
   opened.push(() => db.destroy())
   const migrated = await migrate(db)
   if (migrated.length > 0) log.info({ migrations: migrated }, 'schema brought up to date')
+  // Nobody else uses this database: what is unfinished in it was cut off.
+  if (database === undefined) await idempotency.loseAll(db)
 
   const recorder = new Recorder(db, (err) => log.warn({ err }, 'recorder'))
   recorder.start()
@@ -166,9 +169,11 @@ async function open(
     async close(graceMs = 10_000) {
       closing.abort()
       const drained = new Promise<void>((resolve) => server.close(() => resolve()))
-      server.closeIdleConnections()
+      // A connection that was busy is kept alive by its client when its answer is out, and nobody else ends it.
+      const idle = setInterval(() => server.closeIdleConnections(), 20)
       const timer = setTimeout(() => server.closeAllConnections(), graceMs)
       await drained
+      clearInterval(idle)
       clearTimeout(timer)
       await closeAll()
     },

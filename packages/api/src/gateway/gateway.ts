@@ -7,6 +7,7 @@ import type { Lease } from '../engine/Engine.ts'
 import { parseHost } from '../Host.ts'
 import type { Jack } from '../jack.ts'
 import type { Route } from '../Route.ts'
+import { databaseGone } from '../store/database.ts'
 import { loadApp } from '../verbs/load-app.ts'
 import { AssetServer } from './assets.ts'
 import { bodyTooLarge, type Client, forward } from './forward.ts'
@@ -32,7 +33,12 @@ export class Gateway {
   }
 
   async handle(req: IncomingMessage, res: ServerResponse, client: Client): Promise<void> {
-    const found = await this.#find(req)
+    let found: Found
+    try {
+      found = await this.#find(req)
+    } catch (error) {
+      return this.#fail(req, res, error)
+    }
     const refusal = refusalOf(found, this.#jack.now())
     if (refusal) return refuse(req, res, refusal.code, refusal.message, refusal.hint)
     const route = found as Route
@@ -40,13 +46,7 @@ export class Gateway {
     try {
       failed = (await this.#answer(route, req, res, client)) >= 500
     } catch (error) {
-      if (!(error instanceof JackError))
-        this.#jack.log.error({ err: error, ...about(route) }, 'gateway')
-      const known =
-        error instanceof JackError
-          ? error
-          : new JackError('internal', 'The request could not be answered.')
-      refuse(req, res, known.code, known.message, known.hint)
+      this.#fail(req, res, error, route)
     } finally {
       this.#jack.recorder.request(route.project.projectId, failed)
     }
@@ -79,6 +79,14 @@ export class Gateway {
     } finally {
       lease?.release()
     }
+  }
+
+  #fail(req: IncomingMessage, res: ServerResponse, error: unknown, route?: Route): void {
+    const known = error instanceof JackError ? error : databaseGone(error)
+    if (known !== error) this.#jack.log.error({ err: error, ...(route && about(route)) }, 'gateway')
+    const { code, message, hint } =
+      known ?? new JackError('internal', 'The request could not be answered.')
+    refuse(req, res, code, message, hint)
   }
 
   /** Answers a request that an app makes to its own static files, through its assets binding. */

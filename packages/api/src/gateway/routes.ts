@@ -3,7 +3,7 @@ import { indexAssets } from '../Assets.ts'
 import type { HostTarget } from '../Host.ts'
 import type { Project } from '../Project.ts'
 import type { Route } from '../Route.ts'
-import type { Db } from '../store/database.ts'
+import { type Db, databaseGone } from '../store/database.ts'
 import * as deployments from '../store/deployments.ts'
 import * as projects from '../store/projects.ts'
 
@@ -17,6 +17,8 @@ export type Found = Route | { project: Project; deployment: null } | null
 export class Routes {
   readonly #db: Db
   readonly #known = new LRUCache<string, { found: Found }>({ max: 20_000, ttl: 60_000 })
+  /** What was known before, for the time that the database is away. */
+  readonly #before = new LRUCache<string, { found: Found }>({ max: 20_000 })
   readonly #pending = new Map<string, Promise<Found>>()
   /** Rises with every `forget`: what was looked up before must not be remembered after. */
   #epoch = 0
@@ -33,9 +35,15 @@ export class Routes {
     if (known) return known.found
     const pending = this.#pending.get(key)
     if (pending) return pending
-    const search = this.#search(target, key).finally(() => {
-      if (this.#pending.get(key) === search) this.#pending.delete(key)
-    })
+    const search = this.#search(target, key)
+      .catch((error) => {
+        const before = this.#before.get(key)
+        if (before && databaseGone(error)) return before.found
+        throw error
+      })
+      .finally(() => {
+        if (this.#pending.get(key) === search) this.#pending.delete(key)
+      })
     this.#pending.set(key, search)
     return search
   }
@@ -61,7 +69,10 @@ export class Routes {
         : target.kind === 'deployment'
           ? await this.#byDeployment(target.deploymentId)
           : null
-    if (epoch === this.#epoch) this.#known.set(key, { found })
+    if (epoch === this.#epoch) {
+      this.#known.set(key, { found })
+      this.#before.set(key, { found })
+    }
     return found
   }
 

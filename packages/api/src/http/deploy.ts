@@ -2,6 +2,7 @@ import { operations, ProjectRef } from '@jackcloud/sdk/wire'
 import type { Hono } from 'hono'
 import type { Jack } from '../jack.ts'
 import { requireScope } from '../Payer.ts'
+import type { Claim } from '../store/idempotency.ts'
 import { deploy } from '../verbs/deploy.ts'
 import { deploySources } from '../verbs/deploy-sources.ts'
 import { requireValues } from '../verbs/update-env.ts'
@@ -12,9 +13,9 @@ import { parse, route, send } from './route.ts'
 import { receiveUpload } from './upload.ts'
 
 export function deployDoor(app: Hono<Door>, jack: Jack): void {
-  route(app, jack, operations.deploy, ({ payer, body }) => {
+  route(app, jack, operations.deploy, ({ payer, body, claim }) => {
     requireValues(body.env ?? {})
-    return deploySources(jack, payer, body)
+    return deploySources(jack, payer, body, claim)
   })
 
   const { upload } = operations
@@ -24,14 +25,15 @@ export function deployDoor(app: Hono<Door>, jack: Jack): void {
     const project = parse(ProjectRef, c.req.param('project'), 'name of the project')
     const manifest = await receiveUpload(jack, c.env.incoming)
     requireValues(manifest.env ?? {})
-    const work = async () => ({
+    const work = async (claim: Claim) => ({
       status: upload.success,
-      body: JSON.stringify(await deploy(jack, payer, { project, manifest, warnings: [] })),
+      body: JSON.stringify(await deploy(jack, payer, { project, manifest, warnings: [], claim })),
     })
+    const workId = jack.newId('dep')
     const key = c.req.header('idempotency-key')
-    if (key === undefined) return send(c, await work())
+    if (key === undefined) return send(c, await work({ workId, repeated: false }))
     // The manifest names every file by its digest, so that it stands for the whole upload.
     const fingerprint = jack.sha256(`${upload.method} ${c.req.path}\n${JSON.stringify(manifest)}`)
-    return send(c, await once(jack, payer, key, fingerprint, c.get('requestId'), work))
+    return send(c, await once(jack, payer, key, fingerprint, workId, c.get('requestId'), work))
   })
 }

@@ -7,8 +7,8 @@ import type { Door } from './Door.ts'
 import { route } from './route.ts'
 
 export function executeDoor(app: Hono<Door>, jack: Jack): void {
-  route(app, jack, operations.execute, ({ payer, body, signal }) =>
-    execute(jack, payer, body, signal),
+  route(app, jack, operations.execute, ({ payer, body, signal, claim }) =>
+    execute(jack, payer, body, signal, claim),
   )
   route(app, jack, operations.quote, ({ payer, body }) => quote(jack, payer, body))
 }

@@ -1,8 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import type { Payer } from '../Payer.ts'
+import { databaseGone } from '../store/database.ts'
+import type { Claim } from '../store/idempotency.ts'
 import * as idempotency from '../store/idempotency.ts'
 import { asJackError, problemOf } from './problem.ts'
+
+export type Work = (claim: Claim) => Promise<Answer>
 
 export interface Answer {
   status: number
@@ -14,6 +19,7 @@ export interface Answer {
  * Does the work once for a key: the same request under the same key is answered with what was answered first, for 24
  * hours. What failed on our side or for lack of room is not kept, so that it can be tried again.
  *
+ * @param workId for what the work makes, should it make something
  * @param fingerprint digest of everything that makes two requests the same
  */
 export async function once(
@@ -21,8 +27,9 @@ export async function once(
   payer: Payer,
   key: string,
   fingerprint: string,
+  workId: string,
   requestId: string,
-  work: () => Promise<Answer>,
+  work: Work,
 ): Promise<Answer & { replayed: boolean }> {
   if (!/^[\x21-\x7e]{1,255}$/.test(key)) {
     throw new JackError(
@@ -30,14 +37,18 @@ export async function once(
       'An Idempotency-Key has 1 to 255 visible ASCII characters.',
     )
   }
-  const before = await idempotency.begin(jack.db, payer.accountId, key, fingerprint)
-  if (before) return { ...before, replayed: true }
+  const begun = await idempotency.begin(jack.db, payer.accountId, key, fingerprint, workId)
+  if ('answer' in begun) return { ...begun.answer, replayed: true }
   try {
-    const answer = await work()
+    const answer = await work(begun.claim)
     await idempotency.finish(jack.db, payer.accountId, key, answer)
     return { ...answer, replayed: false }
   } catch (error) {
     const known = asJackError(error)
+    if (databaseGone(error)) {
+      void loseLater(jack, payer, key)
+      throw error
+    }
     const final =
       known.status < 500 && known.status !== 429 && known.status !== 402 && known.status !== 409
     if (final) {
@@ -47,5 +58,16 @@ export async function once(
       await idempotency.abandon(jack.db, payer.accountId, key)
     }
     throw error
+  }
+}
+
+/** Nobody knows how far the work came: a repeat may find out, as soon as the database is back. */
+async function loseLater(jack: Jack, payer: Payer, key: string): Promise<void> {
+  for (let tries = 0; tries < 60 && !jack.closing.aborted; tries++) {
+    try {
+      return await idempotency.lose(jack.db, payer.accountId, key)
+    } catch {
+      await sleep(1_000, undefined, { ref: false })
+    }
   }
 }

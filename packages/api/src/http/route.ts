@@ -4,10 +4,11 @@ import type { z } from 'zod'
 import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import { type Payer, requireScope } from '../Payer.ts'
+import type { Claim } from '../store/idempotency.ts'
 import { requirePayer } from './authenticate.ts'
 import { readText } from './body.ts'
 import type { Door } from './Door.ts'
-import { type Answer, once } from './idempotency.ts'
+import { type Answer, once, type Work } from './idempotency.ts'
 
 /** What a door's handler gets: everything parsed and checked. */
 export interface Call<T extends Operation> {
@@ -17,6 +18,8 @@ export interface Call<T extends Operation> {
   body: T extends { body: z.ZodType } ? z.output<T['body']> : undefined
   /** Aborts when the client leaves. */
   signal: AbortSignal
+  /** Under which id to make what the request makes. */
+  claim: Claim
   c: Context<Door>
 }
 
@@ -50,17 +53,19 @@ export function route<const T extends Operation>(
       c,
     } as unknown as Call<T>
 
-    const work = async (): Promise<Answer | Response> => {
-      const answer = await handle(call)
+    const work = async (claim: Claim): Promise<Answer | Response> => {
+      const answer = await handle({ ...call, claim })
       if (answer instanceof Response) return answer
       return { status: operation.success ?? 200, body: JSON.stringify(answer) }
     }
     const key = c.req.header('idempotency-key')
-    if (operation.method !== 'POST' || key === undefined || !payer) return send(c, await work())
+    const workId = jack.newId(operation.price === 'execution' ? 'exe' : 'dep')
+    if (operation.method !== 'POST' || key === undefined || !payer)
+      return send(c, await work({ workId, repeated: false }))
     const fingerprint = jack.sha256(`${operation.method} ${c.req.path}\n${text}`)
     return send(
       c,
-      await once(jack, payer, key, fingerprint, c.get('requestId'), work as () => Promise<Answer>),
+      await once(jack, payer, key, fingerprint, workId, c.get('requestId'), work as Work),
     )
   })
 }

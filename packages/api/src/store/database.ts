@@ -1,5 +1,6 @@
 import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
+import { JackError } from '../Errors.ts'
 import type { Schema } from './schema.ts'
 
 /**
@@ -46,6 +47,31 @@ export function openDatabase({ connection, poolSize = 10, onError }: DatabaseOpt
   pool.on('error', () => {})
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
 }
+
+/** `unavailable` when a statement failed because the database is away or went away; undefined for any other error. */
+export function databaseGone(error: unknown): JackError | undefined {
+  if (!(error instanceof Error)) return undefined
+  const { code, syscall } = error as { code?: unknown; syscall?: unknown }
+  const gone =
+    syscall !== undefined
+      ? typeof code === 'string' &&
+        /^(ECONN|EPIPE|ENOENT|ETIMEDOUT)/.test(code) &&
+        fromSocket(syscall)
+      : typeof code === 'string'
+        ? /^(08|57P0[1-4])/.test(code)
+        : /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect)/.test(
+            error.message,
+          )
+  if (!gone) return undefined
+  return new JackError('unavailable', 'The database does not answer right now.', {
+    hint: 'Try again in a few seconds; with the same Idempotency-Key nothing happens twice.',
+    retryAfterSeconds: 1,
+    cause: error,
+  })
+}
+
+const fromSocket = (syscall: unknown): boolean =>
+  syscall === 'connect' || syscall === 'read' || syscall === 'write'
 
 const INT8 = 20
 const DATE = 1082

@@ -10,9 +10,17 @@ export interface StoredAnswer {
 /** An unfinished request is taken to be lost after this long, and its key may be used again. */
 const lostAfterSeconds = 120
 
+/** Work to do under a key. */
+export interface Claim {
+  /** Of what the work makes. The id that the caller chose, or that of the first try when its answer was lost. */
+  workId: string
+  /** There was a try before, which ended nobody knows where. */
+  repeated: boolean
+}
+
 /**
- * Claims a key for a request. Answers the stored answer when the same request was answered before, or undefined when
- * the caller shall do the work and then `finish` or `abandon`.
+ * Claims a key for a request. Answers the stored answer when the same request was answered before, or a claim when
+ * the caller shall do the work and then `finish`, `abandon` or `lose`.
  * Throws `idempotency_conflict` for another request under the key, `conflict` while the first is under way.
  */
 export async function begin(
@@ -20,14 +28,17 @@ export async function begin(
   accountId: string,
   key: string,
   fingerprint: string,
-): Promise<StoredAnswer | undefined> {
-  const { rows } = await sql<{ taken: boolean }>`
-    insert into idempotency (account_id, key, fingerprint) values (${accountId}, ${key}, ${fingerprint})
-    on conflict (account_id, key) do update set fingerprint = excluded.fingerprint, created_at = now()
-      where idempotency.status is null
-        and idempotency.created_at < now() - make_interval(secs => ${lostAfterSeconds})
-    returning true as taken`.execute(db)
-  if (rows.length > 0) return undefined
+  workId: string,
+): Promise<{ answer: StoredAnswer } | { claim: Claim }> {
+  const { rows } = await sql<{ work_id: string }>`
+    insert into idempotency (account_id, key, fingerprint, work_id)
+    values (${accountId}, ${key}, ${fingerprint}, ${workId})
+    on conflict (account_id, key) do update set lost = false, created_at = now()
+      where idempotency.status is null and idempotency.fingerprint = excluded.fingerprint
+        and (idempotency.lost or idempotency.created_at < now() - make_interval(secs => ${lostAfterSeconds}))
+    returning work_id`.execute(db)
+  const [taken] = rows
+  if (taken) return { claim: { workId: taken.work_id, repeated: taken.work_id !== workId } }
   const row = await db
     .selectFrom('idempotency')
     .selectAll()
@@ -43,7 +54,8 @@ export async function begin(
       },
     )
   }
-  if (row?.status != null && row.body != null) return { status: row.status, body: row.body }
+  if (row?.status != null && row.body != null)
+    return { answer: { status: row.status, body: row.body } }
   throw new JackError('conflict', 'A request with this Idempotency-Key is under way.', {
     hint: 'Wait for its answer, then repeat the request to read it.',
     retryAfterSeconds: 1,
@@ -73,6 +85,22 @@ export async function abandon(db: Db, accountId: string, key: string): Promise<v
     .where('key', '=', key)
     .where('status', 'is', null)
     .execute()
+}
+
+/** Lets a repeat take over a request of which nobody knows where it ended. */
+export async function lose(db: Db, accountId: string, key: string): Promise<void> {
+  await db
+    .updateTable('idempotency')
+    .set({ lost: true })
+    .where('account_id', '=', accountId)
+    .where('key', '=', key)
+    .where('status', 'is', null)
+    .execute()
+}
+
+/** The same for all. Only for a process that has the database to itself, before it takes requests. */
+export async function loseAll(db: Db): Promise<void> {
+  await db.updateTable('idempotency').set({ lost: true }).where('status', 'is', null).execute()
 }
 
 /** Forgets answers after their 24 hours. */

@@ -88,6 +88,16 @@ export async function release(db: Db, id: string): Promise<Settlement> {
   return settle(db, id, 0n, {})
 }
 
+/** Whether a reservation was captured: what it was for is paid. */
+export async function isCaptured(db: Db, id: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('ledger_reservation')
+    .select('captured_micro_usd')
+    .where('reservation_id', '=', id)
+    .executeTakeFirst()
+  return (row?.captured_micro_usd ?? 0n) > 0n
+}
+
 /**
  * Releases the reservations that a crash left open. `olderThan` must lie further back than any work can take.
  * Returns their ids.

@@ -84,5 +84,7 @@ export interface ProjectTables {
     status: number | null
     body: string | null
     created_at: DefaultNow
+    work_id: string
+    lost: Generated<boolean>
   }
 }

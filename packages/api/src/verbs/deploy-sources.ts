@@ -8,6 +8,7 @@ import {
 } from '@jackcloud/sdk/wire'
 import type { Jack } from '../jack.ts'
 import type { Payer } from '../Payer.ts'
+import type { Claim } from '../store/idempotency.ts'
 import { bundleDeploy } from './bundle-deploy.ts'
 import { deploy } from './deploy.ts'
 
@@ -16,6 +17,7 @@ export async function deploySources(
   jack: Jack,
   payer: Payer,
   request: DeployRequest,
+  claim: Claim,
 ): Promise<DeployResponse> {
   const program = await bundleDeploy(jack, request)
   const modules = program.bundle?.modules ?? []
@@ -37,9 +39,10 @@ export async function deploySources(
   const { files: _, entry: __, name, ...settings } = request
   const manifest = Manifest.parse({ ...manifestOf(program, digests, map), ...settings })
   return deploy(jack, payer, {
-    project: name ?? program.name ?? `app-${jack.newId('dep').slice(-8)}`,
+    project: name ?? program.name ?? `app-${claim.workId.slice(-8)}`,
     manifest,
     warnings: program.warnings.map((it) => it.text),
+    claim,
   })
 }
 

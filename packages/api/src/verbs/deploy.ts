@@ -15,6 +15,7 @@ import { type Payer, requireProject, spendingToken } from '../Payer.ts'
 import { expiryOf, type Project, requireDeployable } from '../Project.ts'
 import type { Db } from '../store/database.ts'
 import * as deployments from '../store/deployments.ts'
+import type { Claim } from '../store/idempotency.ts'
 import { capture, release, reserve } from '../store/ledger.ts'
 import * as projects from '../store/projects.ts'
 import { changeProject } from './change-project.ts'
@@ -27,6 +28,7 @@ export interface Deploy {
   /** Its blobs are stored already. */
   manifest: Manifest
   warnings: string[]
+  claim: Claim
 }
 
 /**
@@ -44,6 +46,17 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
 
   const existing = await projects.find(jack.db, payer.accountId, it.project)
   requireProject(payer, existing?.projectId ?? null)
+  // The first try came this far, and only its answer was lost.
+  const made = it.claim.repeated && (await deployments.find(jack.db, it.claim.workId))
+  if (made && made.projectId === existing?.projectId) {
+    return present(jack, existing, made.deploymentId, version, {
+      digest,
+      created: false,
+      deduplicated: false,
+      warnings: it.warnings,
+      chargedMicroUsd: prices.deploy,
+    })
+  }
   if (existing) requireUpdatable(existing, manifest)
   if (existing && (await isLive(jack, existing, digest, manifest))) {
     return present(jack, existing, existing.liveDeploymentId as string, version, {
@@ -56,7 +69,7 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
   }
 
   const project = existing ?? newProject(jack, payer, it.project)
-  const deploymentId = jack.newId('dep')
+  const deploymentId = it.claim.repeated ? jack.newId('dep') : it.claim.workId
   const env = await mergedEnv(jack, existing, manifest)
   const envRevision = manifest.env ? jack.newId('env') : project.envRevision
 

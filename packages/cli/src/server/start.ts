@@ -82,6 +82,8 @@ interface Log {
 }
 
 function openLog(data: string): Log {
+  // Under root, the database runs as another user, who must pass through: see `openDataDirectory` of the API.
+  mkdirSync(data, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 })
   const folder = join(data, 'logs')
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const file = join(folder, 'jack.log')

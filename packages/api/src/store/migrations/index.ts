@@ -1,6 +1,7 @@
 import { projects } from './0001-projects.ts'
 import { ledger } from './0002-ledger.ts'
 import { periodic } from './0003-periodic.ts'
+import { idempotency } from './0004-idempotency.ts'
 
 /**
  * Every change of the schema, oldest first: name and SQL. What was released is never edited, only added to.
@@ -10,4 +11,5 @@ export const migrations: Record<string, string> = {
   '0001-projects': projects,
   '0002-ledger': ledger,
   '0003-periodic': periodic,
+  '0004-idempotency': idempotency,
 }
