@@ -1,0 +1,50 @@
+import { readdirSync, readFileSync } from 'node:fs'
+
+export interface Process {
+  pid: number
+  ppid: number
+  command: string
+}
+
+/** Every process of this machine, zombies aside. */
+export function allProcesses(): Process[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        const stat = readFileSync(`/proc/${name}/stat`, 'utf8')
+        const [state, ppid] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+        if (state === 'Z' || state === 'X') return []
+        const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
+        return [{ pid: Number(name), ppid: Number(ppid), command }]
+      } catch {
+        return []
+      }
+    })
+}
+
+/** Those that name a folder on their command line, or live in a sandbox with something of it. */
+export const processesOf = (folder: string): Process[] =>
+  allProcesses().filter(
+    ({ pid, command }) => command.includes(folder) || mounts(pid).includes(folder),
+  )
+
+/** Those that a process started, and those that these started. */
+export function descendantsOf(root: number): Process[] {
+  const all = allProcesses()
+  const found = all.filter(({ ppid }) => ppid === root)
+  for (const { pid } of found) found.push(...all.filter(({ ppid }) => ppid === pid))
+  return found
+}
+
+export function isAlive(pid: number): boolean {
+  return allProcesses().some((it) => it.pid === pid)
+}
+
+function mounts(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
+  } catch {
+    return ''
+  }
+}
