@@ -5,4 +5,6 @@ export default defineConfig({
   format: 'esm',
   target: 'node22',
   sourcemap: true,
+  // Of earlier builds. The declarations are tsc's.
+  clean: ['!**/*.d.ts'],
 })
