@@ -254,13 +254,18 @@ test('a project made for wrangler is deployed unchanged, and finds what it had',
     expect((await live(url + secret)).status).toBe(404)
 })
 
-test('caches.default of a Worker answers', async () => {
+test('the Cache API keeps what a Worker puts there, until it is deleted', async () => {
   const { url } = await json(['info', 'old-worker'])
-  expect(await text(`${url}/cached`)).toBe('computed')
-  await eventually(async () => {
-    const response = await live(`${url}/cached`)
-    expect([response.status, await response.text()]).toEqual([200, 'computed'])
-  })
+  const ask = async (path: string, method = 'GET') => {
+    const response = await live(url + path, { method })
+    return [response.headers.get('x-cache'), await response.text()]
+  }
+  const [, computed] = await ask('/cached?a')
+  await eventually(async () => expect(await ask('/cached?a')).toEqual(['hit', computed]))
+  expect(await ask('/cached?b')).not.toContain('hit')
+  expect(await ask('/cached?a', 'DELETE')).toEqual([null, 'true'])
+  expect(await ask('/cached?a', 'DELETE')).toEqual([null, 'false'])
+  expect(await ask('/cached?a')).not.toContain(computed)
 })
 
 test('a wrangler.toml names the project, its variables, its pages and its text modules', async () => {

@@ -4,15 +4,21 @@ import type { Engine } from './engine/Engine.ts'
 import type { Recorder } from './gateway/recorder.ts'
 import type { Routes } from './gateway/routes.ts'
 import type { IdPrefix } from './Id.ts'
+import type { Background } from './store/background.ts'
 import type { Blobs } from './store/blobs.ts'
 import type { Db } from './store/database.ts'
 import type { EnvStore } from './store/env.ts'
+import type { PayerCache } from './store/payerCache.ts'
 import type { Urls } from './Urls.ts'
 
 /** Everything that a verb may touch: the ports, opened by `main.ts` (or a test) and handed down. */
 export interface Jack {
   config: Config
   db: Db
+  /** The same database for writes that may be lost in a crash; see `openDatabase`. */
+  relaxedDb: Db
+  background: Background
+  payers: PayerCache
   engine: Engine
   blobs: Blobs
   env: EnvStore

@@ -12,6 +12,7 @@ import { Routes } from './gateway/routes.ts'
 import { makeId } from './Id.ts'
 import type { Jack } from './jack.ts'
 import { createListener, serve } from './server.ts'
+import { Background } from './store/background.ts'
 import { Blobs } from './store/blobs.ts'
 import { type Connection, openDatabase } from './store/database.ts'
 import { openDataDirectory } from './store/dataDirectory.ts'
@@ -21,6 +22,7 @@ import * as idempotency from './store/idempotency.ts'
 import { encryptionKey, readSecret, writeSecret } from './store/keyFile.ts'
 import { migrate } from './store/migrate.ts'
 import { listen } from './store/notices.ts'
+import { PayerCache } from './store/payerCache.ts'
 import { every } from './store/periodic.ts'
 import { makeUrls } from './Urls.ts'
 import { ensureLocalAccount } from './verbs/ensure-local-account.ts'
@@ -89,18 +91,30 @@ async function open(
     onError: (err) => log.warn({ err }, 'database connection'),
   })
   opened.push(() => db.destroy())
+  const relaxedDb = openDatabase({
+    connection,
+    relaxed: true,
+    onError: (err) => log.warn({ err }, 'database connection'),
+  })
+  opened.push(() => relaxedDb.destroy())
+  const background = new Background((err) => log.error({ err }, 'background work'))
+  opened.push(() => background.drain())
   const migrated = await migrate(db)
   if (migrated.length > 0) log.info({ migrations: migrated }, 'schema brought up to date')
   // Nobody else uses this database: what is unfinished in it was cut off.
   if (database === undefined) await idempotency.loseAll(db)
 
-  const recorder = new Recorder(db, (err) => log.warn({ err }, 'recorder'))
+  const recorder = new Recorder(relaxedDb, (err) => log.warn({ err }, 'recorder'))
   recorder.start()
   opened.push(() => recorder.stop())
   const blobs = new Blobs(join(config.dataDir, 'blobs'))
   await blobs.prepare()
   const routes = new Routes(db)
-  const notices = listen(connection, (label) => routes.forget(label))
+  const payers = new PayerCache(relaxedDb)
+  const notices = listen(connection, {
+    project: (label) => routes.forget(label),
+    token: () => payers.forget(),
+  })
   opened.push(() => notices.stop())
   await notices.ready
 
@@ -136,6 +150,9 @@ async function open(
   const jack: Jack = {
     config,
     db,
+    relaxedDb,
+    background,
+    payers,
     engine,
     blobs,
     recorder,

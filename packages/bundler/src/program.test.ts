@@ -105,7 +105,6 @@ describe('what a program is made of', () => {
     })) {
       const program = await reading
       expect(program.name).toBe('both')
-      expect(program.bundle?.exports).toEqual(['Room', 'default'])
       expect(program.assets).toMatchObject({
         binding: 'ASSETS',
         notFound: 'single-page-application',

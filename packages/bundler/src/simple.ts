@@ -10,9 +10,6 @@ const maxSize = 100_000
 const needsBundling =
   /\bimport\b|\brequire\b|\bfrom\s*["'`]|\bmodule\b|\bexports\b|\b__\w+name\b|\\u|sourceMappingURL|\barguments\b/
 
-/** The ways to export that can be read off a line without parsing. */
-const simpleExport = /^export (?:(default)\b|(?:async )?function\s*\*?\s*([\w$]+)|class ([\w$]+))/gm
-
 /**
  * Translates a program of one file that imports nothing, in half the time of bundling it.
  * Undefined when the file is anything but obviously that; then it has to be bundled.
@@ -21,17 +18,11 @@ export async function translateSimple(
   path: string,
   code: string,
   options: CommonOptions,
-): Promise<{ code: string; map: string; exports: string[] } | undefined> {
+): Promise<{ code: string; map: string } | undefined> {
   const loader = /\.[cm]?([jt])s$/.exec(path)?.[1]
   if (loader === undefined || code.length > maxSize || needsBundling.test(code)) return undefined
   if (hasRiskyLines(code)) return undefined
-  const exported = [...code.matchAll(simpleExport)]
-  // What looks like an export inside of a template would be counted, so none may come after one.
-  const lastExport = exported.at(-1)?.index ?? -1
-  const firstTemplate = code.indexOf('`')
-  if (firstTemplate >= 0 && firstTemplate < lastExport) return undefined
-  const words = code.match(/\bexport\b/g)?.length ?? 0
-  if (words === 0 || words !== exported.length) return undefined
+  if (!/\bexport\b/.test(code)) return undefined
   const result = await inService(() =>
     transform(code, {
       ...options,
@@ -45,9 +36,6 @@ export async function translateSimple(
   // A mistake or a remark is told by the bundler, with its place and hint.
   if (!result || result.warnings.length > 0) return undefined
   // Comments are gone by now: an export that was only one does not count.
-  if ((result.code.match(/\bexport\b/g)?.length ?? 0) !== words) return undefined
-  const exports = exported.map(
-    ([, isDefault, name, className]) => isDefault ?? name ?? className ?? '',
-  )
-  return { code: result.code, map: result.map, exports: exports.sort() }
+  if (!/\bexport\b/.test(result.code)) return undefined
+  return { code: result.code, map: result.map }
 }

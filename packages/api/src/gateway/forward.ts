@@ -86,6 +86,12 @@ export function forward(
       end({ complete: false })
     }
     const onDrain = () => control?.resume()
+    // A chunk waits for the end of what was read together with it: most answers leave in one write, headers and all.
+    let held: Buffer | undefined
+    const write = (controller: Dispatcher.DispatchController) => {
+      if (held && !over && !res.write(held)) controller.pause()
+      held = undefined
+    }
     res.on('close', onClose)
     res.on('drain', onDrain)
 
@@ -120,12 +126,19 @@ export function forward(
           }
           for (const [name, value] of Object.entries(extra)) answer.push(name, value)
           res.writeHead(status, message ?? '', answer)
+          // An answer whose body takes its time shows its headers at once.
+          queueMicrotask(() => {
+            if (!held && !over && !res.writableEnded) res.flushHeaders()
+          })
         },
         onResponseData(controller, chunk) {
-          if (!res.write(chunk)) controller.pause()
+          if (held) write(controller)
+          else queueMicrotask(() => write(controller))
+          held = chunk
         },
         onResponseEnd() {
-          res.end()
+          res.end(held)
+          held = undefined
           if (res.writableFinished) end({ complete: true })
           else res.once('finish', () => end({ complete: true }))
         },

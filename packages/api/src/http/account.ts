@@ -5,7 +5,7 @@ import type { Jack } from '../jack.ts'
 import * as accounts from '../store/accounts.ts'
 import { balanceOf, entries } from '../store/ledger.ts'
 import * as tokens from '../store/tokens.ts'
-import { issueToken } from '../verbs/issue-token.ts'
+import { issueToken, revokeToken } from '../verbs/issue-token.ts'
 import type { Door } from './Door.ts'
 import { pageOf, presentToken } from './present.ts'
 import { route } from './route.ts'
@@ -65,7 +65,7 @@ export function accountDoor(app: Hono<Door>, jack: Jack): void {
   })
 
   route(app, jack, operations.revokeToken, async ({ payer, params }) => {
-    if (!(await tokens.revoke(jack.db, payer.accountId, params.token, jack.now()))) {
+    if (!(await revokeToken(jack, payer, params.token))) {
       throw new JackError('not_found', 'There is no such token.', {
         next: [{ command: 'jack token ls', when: 'you want to see the ids' }],
       })

@@ -1,13 +1,12 @@
 import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import type { Payer } from '../Payer.ts'
-import * as tokens from '../store/tokens.ts'
 
 /** Who an Authorization header stands for; null without one. Throws `unauthorized` for one that is not good. */
 export async function authenticate(jack: Jack, header: string | undefined): Promise<Payer | null> {
   if (header === undefined) return null
   const secret = /^bearer +(\S+)$/i.exec(header)?.[1]
-  const payer = secret && (await tokens.authenticate(jack.db, secret, jack.now()))
+  const payer = secret && (await jack.payers.find(secret, jack.now()))
   if (!payer) {
     throw new JackError('unauthorized', 'This token is not valid: unknown, revoked or expired.', {
       hint: 'Send it as "Authorization: Bearer jkt_...".',

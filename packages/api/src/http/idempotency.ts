@@ -37,11 +37,11 @@ export async function once(
       'An Idempotency-Key has 1 to 255 visible ASCII characters.',
     )
   }
-  const begun = await idempotency.begin(jack.db, payer.accountId, key, fingerprint, workId)
+  const begun = await idempotency.begin(jack.relaxedDb, payer.accountId, key, fingerprint, workId)
   if ('answer' in begun) return { ...begun.answer, replayed: true }
   try {
     const answer = await work(begun.claim)
-    await idempotency.finish(jack.db, payer.accountId, key, answer)
+    await idempotency.finish(jack.relaxedDb, payer.accountId, key, answer)
     return { ...answer, replayed: false }
   } catch (error) {
     const known = asJackError(error)
@@ -53,9 +53,9 @@ export async function once(
       known.status < 500 && known.status !== 429 && known.status !== 402 && known.status !== 409
     if (final) {
       const body = JSON.stringify(problemOf(known, requestId))
-      await idempotency.finish(jack.db, payer.accountId, key, { status: known.status, body })
+      await idempotency.finish(jack.relaxedDb, payer.accountId, key, { status: known.status, body })
     } else {
-      await idempotency.abandon(jack.db, payer.accountId, key)
+      await idempotency.abandon(jack.relaxedDb, payer.accountId, key)
     }
     throw error
   }
@@ -65,7 +65,7 @@ export async function once(
 async function loseLater(jack: Jack, payer: Payer, key: string): Promise<void> {
   for (let tries = 0; tries < 60 && !jack.closing.aborted; tries++) {
     try {
-      return await idempotency.lose(jack.db, payer.accountId, key)
+      return await idempotency.lose(jack.relaxedDb, payer.accountId, key)
     } catch {
       await sleep(1_000, undefined, { ref: false })
     }

@@ -14,6 +14,11 @@ export type Connection = string | pg.ConnectionConfig
 
 export interface DatabaseOptions {
   connection: Connection
+  /**
+   * Commits are on disk soon after they are answered, not before. Order is kept: whatever is committed durably later
+   * carries them along. For writes whose loss in a crash of the database errs to the customer's side.
+   */
+  relaxed?: boolean
   /** Most connections at once. */
   poolSize?: number
   /** Hears about connections that broke. */
@@ -26,13 +31,19 @@ export interface DatabaseOptions {
  * bigint columns are `bigint` in JavaScript, and dates without time are strings: both as they are, not as a guess.
  * Needs direct connections, not a pooler in transaction mode: advisory locks and timeouts belong to the session.
  */
-export function openDatabase({ connection, poolSize = 10, onError }: DatabaseOptions): Db {
+export function openDatabase({
+  connection,
+  relaxed = false,
+  poolSize = 10,
+  onError,
+}: DatabaseOptions): Db {
   const report = onError ?? (() => {})
   const pool = new pg.Pool({
     ...(typeof connection === 'string' ? { connectionString: connection } : connection),
     max: poolSize,
     types: { getTypeParser },
     application_name: 'jack',
+    ...(relaxed && { options: '-c synchronous_commit=off' }),
     connectionTimeoutMillis: 10_000,
     idleTimeoutMillis: 60_000,
     keepAlive: true,

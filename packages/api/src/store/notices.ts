@@ -7,14 +7,30 @@ export async function projectChanged(db: Db, label: string): Promise<void> {
   await sql`select pg_notify('project_changed', ${label})`.execute(db)
 }
 
+/** Tells every replica that a token does not work any more. Takes effect when the transaction commits. */
+export async function tokenRevoked(db: Db): Promise<void> {
+  await sql`select pg_notify('token_revoked', '')`.execute(db)
+}
+
+export interface Heard {
+  /** A project changed; null when notices may have been missed: forget everything. */
+  project(label: string | null): void
+  /** A token was revoked, or might have been. */
+  token(): void
+}
+
 /**
- * Listens for `projectChanged`, on a connection of its own that is opened again when it breaks.
- * `onChange(null)` means that notices may have been missed: forget everything.
+ * Listens for notices, on a connection of its own that is opened again when it breaks.
  */
-export function listen(connection: Connection, onChange: (label: string | null) => void) {
+export function listen(connection: Connection, heard: Heard) {
   let client: pg.Client | undefined
   let retry: NodeJS.Timeout | undefined
   let stopped = false
+
+  const missed = () => {
+    heard.token()
+    heard.project(null)
+  }
 
   const connect = async () => {
     const it = new pg.Client({
@@ -25,11 +41,15 @@ export function listen(connection: Connection, onChange: (label: string | null) 
     client = it
     it.on('error', () => lost(it))
     it.on('end', () => lost(it))
-    it.on('notification', (notice) => onChange(notice.payload ?? null))
+    it.on('notification', ({ channel, payload }) => {
+      // A project may have taken its tokens with it.
+      heard.token()
+      if (channel === 'project_changed') heard.project(payload ?? null)
+    })
     try {
       await it.connect()
-      await it.query('listen project_changed')
-      onChange(null)
+      await it.query('listen project_changed; listen token_revoked')
+      missed()
     } catch {
       lost(it)
     }
@@ -38,7 +58,7 @@ export function listen(connection: Connection, onChange: (label: string | null) 
   const lost = (it: pg.Client) => {
     if (stopped || client !== it) return
     client = undefined
-    onChange(null)
+    missed()
     it.end().catch(() => {})
     retry = setTimeout(connect, 500)
   }

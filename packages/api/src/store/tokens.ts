@@ -33,7 +33,8 @@ export interface NewToken {
 export const newSecret = (): string => `jkt_${randomBytes(32).toString('base64url')}`
 
 const secretShape = /^jkt_[A-Za-z0-9_-]{43}$/
-const hashOf = (secret: string): Buffer => createHash('sha256').update(secret).digest()
+/** What is kept of a secret. */
+export const hashOf = (secret: string): Buffer => createHash('sha256').update(secret).digest()
 
 /** Stores a token's hash. The secret itself is the caller's to hand over and forget. */
 export async function add(db: Db, token: NewToken, secret: string): Promise<void> {
@@ -57,7 +58,11 @@ export async function add(db: Db, token: NewToken, secret: string): Promise<void
  * Whose secret this is: undefined when it is unknown, revoked or expired.
  * The look-up is by hash, so its timing tells nothing about a secret.
  */
-export async function authenticate(db: Db, secret: string, now: Date): Promise<Payer | undefined> {
+export async function authenticate(
+  db: Db,
+  secret: string,
+  now: Date,
+): Promise<{ payer: Payer; expiresAt: Date | null } | undefined> {
   if (!secretShape.test(secret)) return undefined
   const row = await db
     .selectFrom('token')
@@ -84,12 +89,15 @@ export async function authenticate(db: Db, secret: string, now: Date): Promise<P
       .execute()
   }
   return {
-    accountId: row.account_id,
-    slug: row.slug,
-    scopes: row.scopes,
-    tokenId: row.token_id,
-    projectId: row.project_id,
-    dailyCapMicroUsd: row.daily_cap_micro_usd,
+    payer: {
+      accountId: row.account_id,
+      slug: row.slug,
+      scopes: row.scopes,
+      tokenId: row.token_id,
+      projectId: row.project_id,
+      dailyCapMicroUsd: row.daily_cap_micro_usd,
+    },
+    expiresAt: row.expires_at,
   }
 }
 

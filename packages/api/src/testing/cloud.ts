@@ -29,6 +29,7 @@ export interface TestCloud extends Cloud {
     url: string,
     options?: { method?: string; headers?: Record<string, string>; body?: string },
   ): Promise<Reply>
+  /** What the account can spend, in USD. */
   balance(): Promise<number>
 }
 
@@ -95,7 +96,7 @@ export async function testCloud(env: Record<string, string> = {}): Promise<TestC
     },
     async balance() {
       const { json } = await api('GET', '/v1/balance')
-      return Number(json.balance_usd) + Number(json.held_usd)
+      return Number(json.balance_usd)
     },
     async close(graceMs) {
       await agent.close()

@@ -17,5 +17,6 @@ export async function changeProject<T>(
     return changed
   })
   jack.routes.forget(label)
+  jack.payers.forget()
   return result
 }

@@ -29,19 +29,11 @@ export async function execute(
   signal: AbortSignal,
   claim: Claim,
 ): Promise<ExecuteResponse> {
-  const bundle = await bundleExecution(jack, request)
   const executionId = await idOf(jack, claim)
   const allowed = { ...jack.config.execution }
   if (request.timeout_ms) allowed.wallMs = Math.min(allowed.wallMs, request.timeout_ms)
+  const bundle = await bundleAndReserve(jack, payer, request, executionId)
 
-  await reserve(jack.db, {
-    id: executionId,
-    accountId: payer.accountId,
-    amountMicroUsd: prices.execution,
-    kind: 'execution',
-    ref: executionId,
-    token: spendingToken(payer),
-  })
   let started = false
   let outcome: Outcome
   try {
@@ -63,8 +55,35 @@ export async function execute(
     else await release(jack.db, executionId)
     throw error
   }
-  await capture(jack.db, { id: executionId })
+  // The price is set aside already: whether it is captured now or in a moment, nobody sees a difference.
+  jack.background.start(() => capture(jack.db, { id: executionId }))
   return answer(executionId, outcome, allowed, bundle)
+}
+
+/** The compiler and the database work at the same time. Who can't be bundled keeps the price. */
+async function bundleAndReserve(
+  jack: Jack,
+  payer: Payer,
+  request: ExecuteRequest,
+  executionId: string,
+): Promise<Bundle> {
+  const [bundled, reserved] = await Promise.allSettled([
+    bundleExecution(jack, request),
+    reserve(jack.relaxedDb, {
+      id: executionId,
+      accountId: payer.accountId,
+      amountMicroUsd: prices.execution,
+      kind: 'execution',
+      ref: executionId,
+      token: spendingToken(payer),
+    }),
+  ])
+  if (bundled.status === 'rejected') {
+    if (reserved.status === 'fulfilled') await release(jack.relaxedDb, executionId)
+    throw bundled.reason
+  }
+  if (reserved.status === 'rejected') throw reserved.reason
+  return bundled.value
 }
 
 /** When the answer of a first try was lost after it was paid, the second try goes under the same id: already paid. */

@@ -4,6 +4,7 @@ import type { z } from 'zod'
 import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import type { Payer } from '../Payer.ts'
+import { tokenRevoked } from '../store/notices.ts'
 import * as tokens from '../store/tokens.ts'
 import { findProject } from './find-project.ts'
 
@@ -37,4 +38,14 @@ export async function issueToken(
   const token = await tokens.find(jack.db, payer.accountId, tokenId)
   if (!token) throw new JackError('internal', 'The token was not kept.')
   return { token, secret }
+}
+
+/** Ends a token at once, on every replica. False when the account has no such token. */
+export async function revokeToken(jack: Jack, payer: Payer, tokenId: string): Promise<boolean> {
+  const revoked = await jack.db.transaction().execute(async (db) => {
+    await tokenRevoked(db)
+    return tokens.revoke(db, payer.accountId, tokenId, jack.now())
+  })
+  jack.payers.forget()
+  return revoked
 }

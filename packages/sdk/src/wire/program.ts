@@ -3,6 +3,9 @@ import type { ManifestInput } from './Deploy.ts'
 /** What a program needs when it does not say its own date. */
 export const defaultCompatibilityDate = '2026-11-01'
 
+/** The first date on which the runtime has Node's modules without a flag; tried, since no page says it. */
+const nodeByDefaultSince = '2026-08-04'
+
 /** The shape of a program that the bundler reads, as far as a manifest needs it. */
 export interface ProgramShape {
   bundle?: {
@@ -36,8 +39,13 @@ export function manifestOf(
   sourceMap?: string,
 ): ManifestInput {
   const { bundle, assets, settings } = program
+  const date = settings.compatibilityDate ?? defaultCompatibilityDate
   const flags = new Set(settings.compatibilityFlags)
-  if (bundle?.usesNode && !flags.has('no_nodejs_compat')) flags.add('nodejs_compat')
+  if (bundle && !flags.has('no_nodejs_compat') && !flags.has('nodejs_compat')) {
+    if (bundle.usesNode) flags.add('nodejs_compat')
+    // Later dates bring Node's modules along unasked, and every start of the app would pay for them.
+    else if (date >= nodeByDefaultSince) flags.add('no_nodejs_compat')
+  }
   return {
     main: bundle?.main ?? null,
     modules: (bundle?.modules ?? []).map(({ name, type }, i) => {
@@ -59,7 +67,7 @@ export function manifestOf(
         worker_first: assets.workerFirst,
       },
     }),
-    compatibility_date: settings.compatibilityDate ?? defaultCompatibilityDate,
+    compatibility_date: date,
     compatibility_flags: [...flags],
     vars: settings.vars,
     ...(settings.ttlHours !== undefined && { ttl_hours: settings.ttlHours }),

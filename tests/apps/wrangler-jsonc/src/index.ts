@@ -50,12 +50,16 @@ export default {
         return Response.json(seen)
       case '/cached': {
         const cache = caches.default
+        if (request.method === 'DELETE') return Response.json(await cache.delete(request.url))
         const hit = await cache.match(request)
-        if (hit)
-          return new Response(hit.body, {
-            headers: { ...Object.fromEntries(hit.headers), 'x-cache': 'hit' },
-          })
-        const fresh = new Response('computed', { headers: { 'cache-control': 'max-age=60' } })
+        if (hit) {
+          const response = new Response(hit.body, hit)
+          response.headers.set('x-cache', 'hit')
+          return response
+        }
+        const fresh = new Response(`computed as ${randomUUID()}`, {
+          headers: { 'cache-control': 'max-age=60' },
+        })
         ctx.waitUntil(cache.put(request, fresh.clone()))
         return fresh
       }

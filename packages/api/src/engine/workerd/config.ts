@@ -16,7 +16,7 @@ export function executeConfig(memoryMb: number): Config {
       [
         `(name = "host", worker = (
   modules = [(name = "host.js", esModule = embed "host.js")],
-  compatibilityDate = "2026-11-01", compatibilityFlags = ["experimental"],
+  compatibilityDate = "2026-05-01", compatibilityFlags = ["experimental"],
   bindings = [(name = "LOADER", workerLoader = ())],
   globalOutbound = "internet"))`,
       ],
@@ -28,7 +28,7 @@ export function executeConfig(memoryMb: number): Config {
 
 /** The process that hosts one version of an app. Holds names of its variables, not one value. */
 export function appConfig(app: App): Config {
-  const files: Config['files'] = { 'entry.js': appEntry(app.main) }
+  const files: Config['files'] = { 'entry.js': appEntry(app.main), 'control.js': controlModule }
   const modules = app.modules.map((module, i) => {
     files[`m${i}`] = module.bytes
     return `(name = ${quote(module.name)}, ${moduleField[module.type]} = embed "m${i}")`
@@ -43,11 +43,11 @@ export function appConfig(app: App): Config {
   modules = [${[entry, ...modules].join(', ')}],
   compatibilityDate = ${quote(app.compatibilityDate)}, compatibilityFlags = [${app.compatibilityFlags.map(quote).join(', ')}],
   bindings = [${bindings.join(', ')}],
-  globalOutbound = "outbound"))`,
-    worker('control', controlModule),
+  globalOutbound = "outbound", cacheApiOutbound = "control"))`,
+    worker('control', 'embed "control.js"'),
     app.egress === 'public'
       ? '(name = "outbound", external = (address = "unix:outbound.sock", http = (style = proxy)))'
-      : worker('outbound', noOutbound),
+      : worker('outbound', quote(noOutbound)),
   ]
   if (app.assetsBinding)
     services.push('(name = "assets", external = (address = "unix:assets.sock", http = ()))')
@@ -100,7 +100,7 @@ ${all.join(',\n')}
 }
 
 const worker = (name: string, module: string) => `(name = "${name}", worker = (
-  modules = [(name = "${name}.js", esModule = ${quote(module)})], compatibilityDate = "2026-11-01",
+  modules = [(name = "${name}.js", esModule = ${module})], compatibilityDate = "2026-05-01",
   globalOutbound = "internet"))`
 
 const noOutbound = `export default { fetch() { throw new Error("This app has no access to the network") } }`

@@ -235,7 +235,7 @@ function encodeJob(job: Job, marker: string): Buffer {
       entry: programEntry(job.main),
       modules: job.modules.map(({ name, type, bytes }) => ({ name, type, size: bytes.length })),
       compatibilityDate: COMPATIBILITY_DATE,
-      compatibilityFlags: job.usesNode ? ['nodejs_compat'] : [],
+      compatibilityFlags: [job.usesNode ? 'nodejs_compat' : 'no_nodejs_compat'],
       input: job.input ?? null,
       outputBytes: job.limits.outputBytes,
     }),

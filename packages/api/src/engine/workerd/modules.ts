@@ -134,5 +134,93 @@ export default handler;
 `
 }
 
-/** Answers pings: as long as it does, the process's one thread is not stuck in the app. */
-export const controlModule = `export default { fetch() { return new Response("ok") } }`
+/**
+ * Answers pings: as long as it does, the process's one thread is not stuck in the app. And keeps what the app puts into
+ * the Cache API: a little, and no longer than the process lives. workerd asks for it with GET and `only-if-cached`,
+ * sends it with PUT as the text of a whole response, and forgets it with PURGE.
+ */
+export const controlModule = `
+const MOST = 16777216, MOST_ONE = 4194304, EXTRA = 1024;
+const USUAL = { 200: 7200, 301: 7200, 302: 1200, 303: 1200, 404: 180, 410: 180 };
+const kept = new Map();
+let size = 0;
+
+export default {
+  async fetch(request) {
+    const key = (request.headers.get("cf-cache-namespace") ?? "") + " " + request.url;
+    if (request.method === "PURGE") return new Response(null, { status: drop(key) ? 200 : 404 });
+    if (request.method === "PUT") {
+      const bytes = await read(request.body);
+      if (bytes) try { keep(key, parse(bytes)); } catch {}
+      return new Response(null, { status: 204 });
+    }
+    if (request.headers.get("cache-control") !== "only-if-cached") return new Response("ok");
+    return match(key, request);
+  },
+};
+function match(key, request) {
+  const it = kept.get(key);
+  if (!it || it.until <= Date.now()) {
+    drop(key);
+    return new Response(null, { status: 504, headers: { "cf-cache-status": "MISS" } });
+  }
+  kept.delete(key);
+  kept.set(key, it);
+  const headers = new Headers(it.headers);
+  headers.set("cf-cache-status", "HIT");
+  headers.set("age", String(Math.floor((Date.now() - it.at) / 1000)));
+  const etag = headers.get("etag");
+  if (etag !== null && request.headers.get("if-none-match") === etag) return new Response(null, { status: 304, headers });
+  return new Response(it.body.length > 0 ? it.body : null, { status: it.status, headers, encodeBody: "manual" });
+}
+function keep(key, { status, headers, body }) {
+  drop(key);
+  const seconds = freshSeconds(status, headers);
+  if (!(seconds > 0)) return;
+  kept.set(key, { status, headers, body, at: Date.now(), until: Date.now() + seconds * 1000 });
+  size += body.length + EXTRA;
+  for (const oldest of kept.keys()) {
+    if (size <= MOST) return;
+    drop(oldest);
+  }
+}
+function drop(key) {
+  const it = kept.get(key);
+  if (!it) return false;
+  kept.delete(key);
+  size -= it.body.length + EXTRA;
+  return true;
+}
+function freshSeconds(status, headers) {
+  const control = (headers.get("cache-control") ?? "").toLowerCase();
+  if (/no-store|no-cache|private/.test(control) || headers.has("set-cookie")) return 0;
+  const said = /s-maxage=([0-9]+)/.exec(control) ?? /max-age=([0-9]+)/.exec(control);
+  if (said) return Number(said[1]);
+  const expires = headers.get("expires");
+  return expires === null ? USUAL[status] : (Date.parse(expires) - Date.now()) / 1000;
+}
+async function read(body) {
+  let chunks = [], length = 0;
+  for await (const chunk of body) {
+    length += chunk.length;
+    if (length <= MOST_ONE) chunks.push(chunk);
+    else chunks = [];
+  }
+  if (length > MOST_ONE) return undefined;
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) { bytes.set(chunk, at); at += chunk.length; }
+  return bytes;
+}
+function parse(bytes) {
+  let end = 0;
+  while (end < bytes.length && !(bytes[end] === 13 && bytes[end + 2] === 13)) end++;
+  const [first, ...lines] = new TextDecoder().decode(bytes.subarray(0, end)).split("\\r\\n");
+  const headers = new Headers();
+  for (const line of lines) {
+    const at = line.indexOf(":"), name = line.slice(0, at).toLowerCase();
+    if (name !== "content-length" && name !== "transfer-encoding") headers.append(name, line.slice(at + 1).trim());
+  }
+  return { status: Number(first.split(" ")[1]), headers, body: bytes.subarray(end + 4) };
+}
+`
