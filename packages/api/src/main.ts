@@ -33,8 +33,10 @@ try {
   log.fatal({ err: error }, 'could not start')
   const message = error instanceof Error ? error.message : String(error)
   process.stderr.write(`jack: ${message}\n`)
-  const code = error instanceof JackError ? error.code : 'internal'
-  tellParent({ error: { code, message } })
+  // Of anything else the parent makes more out of our log.
+  if (error instanceof JackError) {
+    tellParent({ error: { code: error.code, message, hint: error.hint } })
+  }
   process.exit(1)
 }
 const metrics =

@@ -88,14 +88,13 @@ export async function release(db: Db, id: string): Promise<Settlement> {
   return settle(db, id, 0n, {})
 }
 
-/** Whether a reservation was captured: what it was for is paid. */
-export async function isCaptured(db: Db, id: string): Promise<boolean> {
-  const row = await db
-    .selectFrom('ledger_reservation')
-    .select('captured_micro_usd')
-    .where('reservation_id', '=', id)
-    .executeTakeFirst()
-  return (row?.captured_micro_usd ?? 0n) > 0n
+/**
+ * Ends the reservation of work whose answer got lost, should there be one. True when it was captured: the work is
+ * paid. Otherwise it is given back, and nobody can capture it any more.
+ */
+export async function settleLost(db: Db, id: string): Promise<boolean> {
+  const row = await call(db, sql`ledger_settle(${id}, 0, null, null)`)
+  return row.outcome !== 'unknown' && row.captured > 0n
 }
 
 /**

@@ -13,7 +13,7 @@ import type { Jack } from '../jack.ts'
 import { type Payer, spendingToken } from '../Payer.ts'
 import { mapStack } from '../Stack.ts'
 import type { Claim } from '../store/idempotency.ts'
-import { capture, isCaptured, release, reserve } from '../store/ledger.ts'
+import { capture, release, reserve, settleLost } from '../store/ledger.ts'
 import { bundleExecution } from './bundle-execution.ts'
 
 /**
@@ -88,7 +88,7 @@ async function bundleAndReserve(
 
 /** When the answer of a first try was lost after it was paid, the second try goes under the same id: already paid. */
 async function idOf(jack: Jack, { workId, repeated }: Claim): Promise<string> {
-  return !repeated || (await isCaptured(jack.db, workId)) ? workId : jack.newId('exe')
+  return !repeated || (await settleLost(jack.db, workId)) ? workId : jack.newId('exe')
 }
 
 const limitCodes = {
