@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 
 export interface Process {
@@ -8,6 +9,7 @@ export interface Process {
 
 /** Every process of this machine, zombies aside. */
 export function allProcesses(): Process[] {
+  if (process.platform !== 'linux') return fromPs()
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => {
@@ -39,6 +41,13 @@ export function descendantsOf(root: number): Process[] {
 
 export function isAlive(pid: number): boolean {
   return allProcesses().some((it) => it.pid === pid)
+}
+
+function fromPs(): Process[] {
+  const lines = execFileSync('ps', ['-axo', 'pid=,ppid=,stat=,command='], { encoding: 'utf8' })
+  return [...lines.matchAll(/^ *(\d+) +(\d+) +([^Z\s]\S*) +(.*)$/gm)].map(
+    ([, pid, ppid, , command = '']) => ({ pid: Number(pid), ppid: Number(ppid), command }),
+  )
 }
 
 function mounts(pid: number): string {
