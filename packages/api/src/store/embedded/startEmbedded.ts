@@ -198,10 +198,22 @@ async function answers(socket: string): Promise<boolean> {
 
 async function ensureDatabase(socket: string): Promise<void> {
   await withClient(socket, async (client) => {
-    const found = await client.query('select from pg_database where datname = $1', [DATABASE])
-    if (found.rowCount === 0) await client.query(`create database ${DATABASE}`)
+    for (const deadline = Date.now() + 20_000; ; await sleep(50)) {
+      const found = await client.query('select from pg_database where datname = $1', [DATABASE])
+      if (found.rowCount !== 0) return
+      try {
+        await client.query(`create database ${DATABASE}`)
+        return
+      } catch (error) {
+        const { code = '' } = error as { code?: string }
+        if (!BEING_MADE.has(code) || Date.now() > deadline) throw error
+      }
+    }
   })
 }
+
+/** The statement of a predecessor that was killed meanwhile still runs: duplicates, and a template in use. */
+const BEING_MADE = new Set(['23505', '42P04', '55006'])
 
 async function withClient<T>(socket: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({
