@@ -321,7 +321,6 @@ test('a dry run says what it would cost and keeps nothing', async () => {
   const cwd = folder('dry', { 'index.ts': worker('x') })
   expect(await json(cwd, ['deploy', '--dry-run'])).toMatchObject({
     exitCode: 0,
-    name: 'dry',
     price_usd: '0.050000',
   })
   expect((await json(cwd, ['info', 'dry'])).exitCode).toBe(4)

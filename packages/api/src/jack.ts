@@ -6,6 +6,7 @@ import type { Routes } from './gateway/routes.ts'
 import type { IdPrefix } from './Id.ts'
 import type { Background } from './store/background.ts'
 import type { Blobs } from './store/blobs.ts'
+import type { Captures } from './store/captures.ts'
 import type { Db } from './store/database.ts'
 import type { EnvStore } from './store/env.ts'
 import type { PayerCache } from './store/payerCache.ts'
@@ -18,6 +19,7 @@ export interface Jack {
   /** The same database for writes that may be lost in a crash; see `openDatabase`. */
   relaxedDb: Db
   background: Background
+  captures: Captures
   payers: PayerCache
   engine: Engine
   blobs: Blobs

@@ -14,6 +14,7 @@ import type { Jack } from './jack.ts'
 import { createListener, serve } from './server.ts'
 import { Background } from './store/background.ts'
 import { Blobs } from './store/blobs.ts'
+import { Captures } from './store/captures.ts'
 import { type Connection, openDatabase } from './store/database.ts'
 import { openDataDirectory } from './store/dataDirectory.ts'
 import { startEmbedded } from './store/embedded/startEmbedded.ts'
@@ -98,7 +99,11 @@ async function open(
   })
   opened.push(() => relaxedDb.destroy())
   const background = new Background((err) => log.error({ err }, 'background work'))
-  opened.push(() => background.drain())
+  const captures = new Captures(db, background)
+  opened.push(() => {
+    captures.flush()
+    return background.drain()
+  })
   const migrated = await migrate(db)
   if (migrated.length > 0) log.info({ migrations: migrated }, 'schema brought up to date')
   // Nobody else uses this database: what is unfinished in it was cut off.
@@ -152,6 +157,7 @@ async function open(
     db,
     relaxedDb,
     background,
+    captures,
     payers,
     engine,
     blobs,

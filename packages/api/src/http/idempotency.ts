@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { LRUCache } from 'lru-cache'
 import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import type { Payer } from '../Payer.ts'
@@ -37,11 +38,13 @@ export async function once(
       'An Idempotency-Key has 1 to 255 visible ASCII characters.',
     )
   }
+  const known = recent.get(`${payer.accountId} ${key}`)
+  if (known?.fingerprint === fingerprint) return { ...known.answer, replayed: true }
   const begun = await idempotency.begin(jack.relaxedDb, payer.accountId, key, fingerprint, workId)
   if ('answer' in begun) return { ...begun.answer, replayed: true }
   try {
     const answer = await work(begun.claim)
-    await idempotency.finish(jack.relaxedDb, payer.accountId, key, answer)
+    keep(jack, payer, key, fingerprint, answer)
     return { ...answer, replayed: false }
   } catch (error) {
     const known = asJackError(error)
@@ -53,12 +56,24 @@ export async function once(
       known.status < 500 && known.status !== 429 && known.status !== 402 && known.status !== 409
     if (final) {
       const body = JSON.stringify(problemOf(known, requestId))
-      await idempotency.finish(jack.relaxedDb, payer.accountId, key, { status: known.status, body })
+      keep(jack, payer, key, fingerprint, { status: known.status, body })
     } else {
       await idempotency.abandon(jack.relaxedDb, payer.accountId, key)
     }
     throw error
   }
+}
+
+/** Answers of the last minute: a repeat that comes at once need not wait until the database has them. */
+const recent = new LRUCache<string, { fingerprint: string; answer: Answer }>({
+  maxSize: 32 * 1_048_576,
+  sizeCalculation: ({ answer }) => answer.body.length * 2 + 500,
+  ttl: 60_000,
+})
+
+function keep(jack: Jack, payer: Payer, key: string, fingerprint: string, answer: Answer): void {
+  recent.set(`${payer.accountId} ${key}`, { fingerprint, answer })
+  jack.background.start(() => idempotency.finish(jack.relaxedDb, payer.accountId, key, answer))
 }
 
 /** Nobody knows how far the work came: a repeat may find out, as soon as the database is back. */

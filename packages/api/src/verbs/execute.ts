@@ -56,7 +56,7 @@ export async function execute(
     throw error
   }
   // The price is set aside already: whether it is captured now or in a moment, nobody sees a difference.
-  jack.background.start(() => capture(jack.db, { id: executionId }))
+  jack.captures.add(executionId)
   return answer(executionId, outcome, allowed, bundle)
 }
 
