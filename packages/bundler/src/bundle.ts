@@ -19,6 +19,7 @@ import { kindOf, type Rule } from './modules.ts'
 import { npmPlugin } from './npmPlugin.ts'
 import { type Contents, conditions, type Manifest } from './packageExports.ts'
 import { type Declared, Packages, type UsedPackage } from './packages.ts'
+import { isPlain } from './plain.ts'
 import { folderSource, type Source, setSource } from './Source.ts'
 import { inService, tooNested } from './service.ts'
 import { setEntry, setPlugin } from './setPlugin.ts'
@@ -31,7 +32,7 @@ export interface Bundle {
   main: string
   /** The main module first, then WebAssembly and data files by name. */
   modules: Module[]
-  /** Source map of the main module, as JSON (version 3). Holds no absolute path. */
+  /** Source map of the main module, as JSON (version 3), without absolute paths. Empty when it is the source itself. */
   sourceMap: string
   /** SHA-256 (hex) over names, types and bytes of the modules. */
   digest: string
@@ -50,6 +51,11 @@ export interface BundleOptions {
   entry?: string
   /** Default true. */
   minify?: boolean
+  /**
+   * Leave a set of one file as it is when that is plain JavaScript without imports: no map, nothing minified, no
+   * `define`. For programs that run once. Default false.
+   */
+  keepPlain?: boolean
   limits?: Partial<Limits>
   /** Folder of the package cache; default the user's cache folder. */
   cacheDir?: string
@@ -143,8 +149,10 @@ export async function bundleEntry(
     refuseDeepNesting(map)
     const content = map.get(entry)
     const text = content === undefined ? undefined : decode(content)
-    const simple =
-      text === undefined || config.rules.length > 0
+    const plain = options.keepPlain && text !== undefined && isPlain(entry, text)
+    const simple = plain
+      ? { code: text, map: '' }
+      : text === undefined || config.rules.length > 0
         ? undefined
         : await translateSimple(entry, text, common)
     if (simple) {

@@ -7,7 +7,7 @@ import { inService } from './service.ts'
 const maxSize = 100_000
 
 /** Words after which one file is not the whole program, or not a plain module. */
-const needsBundling =
+export const needsBundling =
   /\bimport\b|\brequire\b|\bfrom\s*["'`]|\bmodule\b|\bexports\b|\b__\w+name\b|\\u|sourceMappingURL|\barguments\b/
 
 /**

@@ -32,6 +32,7 @@ export async function bundleExecution(
   const made = await bundling(() =>
     bundle(sources, {
       ...(entry !== undefined && { entry }),
+      keepPlain: true,
       cacheDir: packageCache(jack),
     }),
   )

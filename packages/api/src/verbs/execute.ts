@@ -123,7 +123,7 @@ function answer(
       hint: 'The program itself failed; its stack and logs are in this answer.',
       fields: {
         ...fields,
-        stack: outcome.stack ? mapStack(outcome.stack, bundle.main, bundle.sourceMap) : null,
+        stack: outcome.stack ? mapStack(outcome.stack, bundle) : null,
       },
     })
   }
