@@ -22,7 +22,7 @@ console.log(`  running    ${cloud.url}   (sandbox: ${cloud.sandbox})`)
 console.log(`  data       ${cloud.data}`)
 if (cloud.sandbox !== 'full') {
   console.log(
-    '  The sandbox is not at full strength: run only programs that you trust. `pnpm jack doctor` says why.',
+    '  The sandbox is not at full strength: run only programs that you trust. `npx pnpm@12 jack doctor` says why.',
   )
 }
 
@@ -43,10 +43,10 @@ console.log(`
   ${answer}
 
 Try next, in another terminal:
-  pnpm jack run - --input '{"a":20}' <<< 'export const run = ({ a }) => a + 22'
-  pnpm jack init hono-api my-api && pnpm jack deploy my-api
-  pnpm jack logs hello -f
-  pnpm jack --help
+  npx pnpm@12 jack run - --input '{"a":20}' <<< 'export const run = ({ a }) => a + 22'
+  npx pnpm@12 jack new my-api -t hono-api && npx pnpm@12 jack deploy my-api
+  npx pnpm@12 jack logs hello -f
+  npx pnpm@12 jack --help
 
 Ctrl-C stops it; what is deployed is there again with the next start.`)
 

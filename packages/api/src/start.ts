@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { createApp } from './app.ts'
 import { type Config, isLoopback } from './Config.ts'
+import { JackError } from './Errors.ts'
 import { createWorkerdEngine } from './engine/workerd/index.ts'
 import { Gateway } from './gateway/gateway.ts'
 import { Recorder } from './gateway/recorder.ts'
@@ -206,9 +207,14 @@ async function open(
 /** Whoever lets others in must have the full sandbox, or say that he can do without. */
 function requireWalls(config: Config, level: string): void {
   if (isLoopback(config.host) || level === 'full' || config.allowWeakSandbox) return
-  throw new Error(
-    `The sandbox is only "${level}" and ${config.host} can be reached from outside. Install bubblewrap, ` +
-      'listen on 127.0.0.1, or set JACK_UNSAFE_ALLOW_WEAK_SANDBOX=1 if every program that will run is trusted.',
+  throw new JackError(
+    'forbidden',
+    `The sandbox is only "${level}", and ${config.host} can be reached from outside.`,
+    {
+      hint:
+        'Install bubblewrap, or listen on 127.0.0.1. If every program that will ever run is trusted, set ' +
+        'JACK_UNSAFE_ALLOW_WEAK_SANDBOX=1.',
+    },
   )
 }
 

@@ -81,7 +81,7 @@ async function cloud({ settings, signal }: Session): Promise<Check[]> {
           fix: "look into the server's log",
         },
   ]
-  if (said.sandbox !== undefined) checks.push(sandbox(said.sandbox))
+  if (said.sandbox !== undefined) checks.push(sandbox(said.sandbox as Sandbox))
   if (new URL(url).protocol === 'http:' && !isLocal(url)) {
     checks.push({
       name: 'url',
@@ -101,30 +101,25 @@ const isGood = (it: unknown): boolean =>
   it === 'ok' ||
   (typeof it === 'object' && it !== null && 'ok' in it && it.ok === true)
 
-function sandbox(said: unknown): Check {
-  const { level, missing } = (
-    typeof said === 'object' && said !== null ? said : { level: said }
-  ) as {
-    level?: unknown
-    missing?: unknown[]
-  }
-  const name = 'sandbox'
-  const lacks =
-    Array.isArray(missing) && missing.length > 0
-      ? `; missing: ${missing.map(textOf).join(', ')}`
-      : ''
-  const weak = /none|partial|weak|off|basic/.test(String(level))
-  return weak
-    ? {
-        name,
-        status: 'warn',
-        detail: `${level}${lacks}`,
-        fix: 'on Linux, run as root or allow user namespaces; run only programs that you trust until then',
-      }
-    : { name, status: 'ok', detail: `${level}${lacks}` }
+interface Sandbox {
+  level: string
+  /** A cloud on this machine tells which walls stand. */
+  walls?: { name: string; active: boolean; why?: string }[]
 }
 
-const textOf = (it: unknown): string => (typeof it === 'string' ? it : JSON.stringify(it))
+function sandbox({ level, walls = [] }: Sandbox): Check {
+  const name = 'sandbox'
+  if (level === 'full') return { name, status: 'ok', detail: level }
+  const missing = walls
+    .filter((wall) => !wall.active)
+    .map((wall) => (wall.why ? `${wall.name} (${wall.why})` : wall.name))
+  return {
+    name,
+    status: 'warn',
+    detail: missing.length > 0 ? `${level}; without ${missing.join(', ')}` : level,
+    fix: 'install bubblewrap (apt install bubblewrap) and start again; run only programs that you trust until then',
+  }
+}
 
 /** Signatures and expiries need clocks that agree. */
 function clock(response: Response): Check {
