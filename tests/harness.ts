@@ -36,8 +36,8 @@ export function temporaryHome(name: string) {
   const path = realpathSync(mkdtempSync(join(tmpdir(), `jack-${name}-`)))
   // Under root, the database runs as another user, who passes through.
   chmodSync(path, 0o711)
-  const passed =
-    /^(PATH|DATABASE_URL|https?_proxy|no_proxy|npm_config_registry|NODE_EXTRA_CA_CERTS)$/i
+  // Not DATABASE_URL: a cloud on one machine has its own database, and these tests kill it.
+  const passed = /^(PATH|https?_proxy|no_proxy|npm_config_registry|NODE_EXTRA_CA_CERTS)$/i
   const env: Record<string, string | undefined> = {
     ...Object.fromEntries(Object.entries(process.env).filter(([key]) => passed.test(key))),
     HOME: join(path, 'home'),
