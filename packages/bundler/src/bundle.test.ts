@@ -261,6 +261,55 @@ describe('a folder', () => {
     })
   })
 
+  test('an installed package brings text, WebAssembly and its own packages along', async () => {
+    const root = await folder({
+      'index.ts':
+        "import { page, style } from 'dep'\nimport wasm from 'dep/add'\nexport default [page, style, wasm]",
+      'node_modules/dep/package.json':
+        '{ "name": "dep", "exports": { ".": "./main.js", "./add": "./add.wasm" } }',
+      'node_modules/dep/main.js':
+        "import page from './PAGE.HTML'\nimport style from 'styles/a.module.css'\nexport { page, style }",
+      'node_modules/dep/PAGE.HTML': '<i>',
+      'node_modules/dep/add.wasm': new Uint8Array([0, 97, 115, 109]),
+      'node_modules/styles/package.json': '{ "name": "styles" }',
+      'node_modules/styles/a.module.css': 'i { color: red }',
+    })
+    const made = await bundle(root, offline)
+    expect(made.modules.map(({ type }) => type)).toEqual(['esm', 'wasm'])
+    expect(codeOf(made)).toContain('<i>')
+    expect(codeOf(made)).toContain('i { color: red }')
+  })
+
+  test('a secret among installed files is refused where it is imported', async () => {
+    const root = await folder({
+      'index.ts': "import key from 'dep'\nexport default key",
+      'node_modules/dep/package.json': '{ "name": "dep", "main": "main.js" }',
+      'node_modules/dep/main.js': "export { default } from './.env' with { type: 'text' }",
+      'node_modules/dep/.env': 'KEY=1',
+    })
+    const error = await failure(bundle(root, offline))
+    expect(error.errors[0]).toMatchObject({
+      text: 'node_modules/dep/.env holds secrets and is never put into a program.',
+      file: 'node_modules/dep/main.js',
+    })
+  })
+
+  test('what an installed package does not have is told, and not looked for elsewhere', async () => {
+    const root = await folder({
+      'index.ts': "import 'dep/a'\nimport 'old/a'",
+      'node_modules/dep/package.json': '{ "name": "dep", "exports": { ".": "./main.js" } }',
+      'node_modules/dep/main.js': '',
+      'node_modules/old/package.json': '{ "name": "old" }',
+      'package.json': '{ "dependencies": { "dep": "1", "old": "1" } }',
+    })
+    const { errors } = await failure(bundle(root, offline))
+    expect(errors.map(({ text }) => text)).toEqual([
+      'Could not resolve "dep/a"',
+      'Could not resolve "old/a"',
+    ])
+    expect(errors[0]?.hint).toMatch(/documentation for its import paths/)
+  })
+
   test('only own code counts for the source limit', async () => {
     const big = `export default ${JSON.stringify('x'.repeat(5_000))}`
     const files = {

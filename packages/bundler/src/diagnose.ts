@@ -77,7 +77,10 @@ const usual: [RegExp, string | ((file: string) => string | undefined)][] = [
   ],
   [/top-level await/i, 'Load the module with import instead of require.'],
   [/^Could not resolve "\.{1,2}\//, 'The file is missing, or its name is spelled differently.'],
-  [/^Could not resolve "[^."]/, 'Add it to "dependencies" in package.json, or install it.'],
+  [
+    /^Could not resolve "[^."]/,
+    'Install the package; if it is installed, see its own documentation for its import paths.',
+  ],
   [
     /No loader is configured/,
     'Import it as text: import it from "./file" with { type: "text" }, or serve it as a static asset.',

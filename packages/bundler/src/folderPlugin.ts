@@ -4,13 +4,25 @@ import { dirname, join, relative, sep } from 'node:path'
 import type { OnResolveArgs, OnResolveResult, Plugin, PluginBuild } from 'esbuild'
 import { type Build, refuse, resolveModule, resolveRuntime } from './Build.ts'
 import { byteLength, isSource, sourceTooLarge } from './Files.ts'
-import { kindOf, moduleExtensions } from './modules.ts'
+import { secretPath } from './ignoring.ts'
+import { kindOf, moduleExtensions, textExtensions } from './modules.ts'
 import { resolvePackage } from './npmPlugin.ts'
 import { type Declared, splitBare } from './packages.ts'
 import { isInside } from './Source.ts'
 import { aliasOf, loadOwn, refuseForeign, refuseSecret } from './setPlugin.ts'
 
 const asked = Symbol('asked by ourselves')
+
+const slash = `\\${sep}`
+/** Any name but `node_modules`, letter by letter: esbuild's expressions cannot look ahead. */
+const segment = [...'node_modules'].reduceRight(
+  (rest, letter, at) => `(?:[^${letter}${slash}][^${slash}]*|${letter}${rest})${at > 0 ? '?' : ''}`,
+  `[^${slash}]+`,
+)
+/** The same paths that `isInstalled` is false for. */
+const ownPath = new RegExp(`^${slash}*${segment}(?:${slash}+${segment})*$`)
+/** What esbuild does not take for text by itself. */
+const textPath = new RegExp(`\\.(?:${textExtensions.join('|')})$`, 'i')
 
 /**
  * Lets esbuild find the files of a folder and of its node_modules as it always does, and adds what
@@ -67,10 +79,9 @@ export function folderPlugin(
     name: 'folder',
     setup(bundler) {
       // Narrow, because every question costs a message to esbuild's process and back.
-      const ending = new RegExp(
-        `\\.(?:${moduleExtensions(build.rules).join('|')})$|\\?module$`,
-        'i',
-      )
+      const endings = moduleExtensions(build.rules).join('|')
+      const ending = new RegExp(`\\.(?:${endings})$|\\?module$`, 'i')
+      const endingInside = new RegExp(`\\.(?:${endings})"`, 'i')
       bundler.onResolve({ filter: ending, namespace: 'file' }, async (args) => {
         if (
           args.pluginData === asked ||
@@ -105,8 +116,13 @@ export function folderPlugin(
             : ((await inFolder(bundler, args, wanted)) ?? own)
         const foreign = isOwn ? refuseForeign(wanted) : undefined
         if (foreign) return foreign
-        const found = await inFolder(bundler, args, wanted)
         const name = splitBare(wanted)?.name
+        // To ask esbuild costs milliseconds, so it finds by itself what is there and can only be code.
+        if (wanted === args.path && name !== undefined && !ending.test(wanted)) {
+          const manifest = installedManifest(args.resolveDir, name)
+          if (manifest !== undefined && !endingInside.test(manifest)) return undefined
+        }
+        const found = await inFolder(bundler, args, wanted)
         if (found) {
           const linked = name !== undefined && found.path !== undefined && !isInstalled(found.path)
           if (linked) roots.push(...linkedPackage(args.resolveDir, name))
@@ -127,20 +143,16 @@ export function folderPlugin(
         }
         return resolvePackage(build, { path: wanted, kind: args.kind, with: args.with }, undefined)
       })
+      // esbuild reads the code of installed packages itself, faster than we could.
+      bundler.onLoad({ filter: secretPath, namespace: 'file' }, ({ path }) =>
+        refuseSecret(shown(path)),
+      )
       bundler.onLoad(
-        { filter: /./, namespace: 'file' },
+        { filter: ownPath, namespace: 'file' },
         async ({ path, with: attributes, suffix }) => {
-          const isOwn = !isInstalled(path)
-          const problem = isOwn ? mayRead(roots, path, shown(path)) : refuseSecret(shown(path))
+          const problem = mayRead(roots, path, shown(path))
           if (problem) return problem
           const { size } = await stat(path)
-          if (!isOwn) {
-            // esbuild knows the usual kinds itself, and reads them faster than we could.
-            const what = kindOf(shown(path), attributes.type, [])
-            return what?.as === 'code' && what.loader === 'text'
-              ? { contents: await readFile(path, 'utf8'), loader: 'text' }
-              : undefined
-          }
           const limit = isSource(path) ? build.limits.sourceBytes : build.limits.bundleBytes
           if (size > limit) {
             build.refused ??= sourceTooLarge(
@@ -158,6 +170,11 @@ export function folderPlugin(
           }
           return loadOwn(build, shown(path), bytes, suffix === '?raw' ? 'text' : attributes.type)
         },
+      )
+      bundler.onLoad({ filter: textPath, namespace: 'file' }, async ({ path, with: { type } }) =>
+        type === undefined || type === 'text'
+          ? { contents: await readFile(path, 'utf8'), loader: 'text' }
+          : undefined,
       )
     },
   }
@@ -187,6 +204,16 @@ function workspaceRoot(root: string): string[] {
     if (existsSync(manifest) && /"workspaces"\s*:/.test(readFileSync(manifest, 'utf8')))
       return [folder]
     if (dirname(folder) === folder) return []
+  }
+}
+
+/** The package.json of a package in a node_modules folder; undefined for one that is a link to elsewhere. */
+function installedManifest(from: string, name: string): string | undefined {
+  for (let folder = from; ; folder = dirname(folder)) {
+    const file = join(folder, 'node_modules', name, 'package.json')
+    if (existsSync(file))
+      return isInstalled(realpathSync(file)) ? readFileSync(file, 'utf8') : undefined
+    if (dirname(folder) === folder) return undefined
   }
 }
 

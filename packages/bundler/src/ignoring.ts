@@ -11,8 +11,8 @@ const alwaysIgnored = new Set([
   'Thumbs.db',
 ])
 
-const secretFolders = new Set(['.ssh', '.aws', '.gnupg', '.azure', '.kube', '.docker', '.gcloud'])
-const secretNames = new Set([
+const secretFolders = ['.ssh', '.aws', '.gnupg', '.azure', '.kube', '.docker', '.gcloud']
+const secretNames = [
   '.npmrc',
   '.yarnrc',
   '.yarnrc.yml',
@@ -30,16 +30,29 @@ const secretNames = new Set([
   'mnemonic.txt',
   'credentials.json',
   'service-account.json',
-])
-const secretPattern =
-  /^(?:\.env(?:[.\-_].*)?|\.dev\.vars.*|.*\.(?:pem|key|p12|pfx|p8|jks|keystore|kdbx|wallet|ovpn)|id_(?:rsa|dsa|ecdsa|ed25519).*|utc--.*|.*-keypair\.json|.*\.tfstate)$/i
+]
+const secretPatterns = [
+  String.raw`\.env(?:[.\-_][^/\\]*)?`,
+  String.raw`\.dev\.vars[^/\\]*`,
+  String.raw`[^/\\]*\.(?:pem|key|p12|pfx|p8|jks|keystore|kdbx|wallet|ovpn|tfstate)`,
+  String.raw`id_(?:rsa|dsa|ecdsa|ed25519)[^/\\]*`,
+  String.raw`utc--[^/\\]*`,
+  String.raw`[^/\\]*-keypair\.json`,
+]
+
+/** Paths of files that hold keys and passwords, on any system; esbuild takes it for a filter. */
+export const secretPath = new RegExp(
+  String.raw`(?:^|[/\\])(?:(?:${literally(secretFolders)})(?:[/\\].*)?|${literally(secretNames)}|${secretPatterns.join('|')})$`,
+  'i',
+)
 
 /** Files that hold keys and passwords by their name. They never leave the machine. */
 export function isSecret(path: string): boolean {
-  const segments = path.split('/')
-  const name = segments.at(-1) ?? ''
-  if (segments.some((segment) => secretFolders.has(segment.toLowerCase()))) return true
-  return secretNames.has(name.toLowerCase()) || secretPattern.test(name)
+  return secretPath.test(path)
+}
+
+function literally(names: string[]): string {
+  return names.map((name) => name.replaceAll('.', String.raw`\.`)).join('|')
 }
 
 /** What nobody wants to deploy, whatever an ignore file says. */

@@ -9,15 +9,17 @@ export interface Rule {
   globs: string[]
 }
 
+/** Files that are imported as text without being told. */
+export const textExtensions =
+  'txt html htm sql md css svg csv xml graphql gql yaml yml toml glsl wgsl'.split(' ')
+
 const loaders = new Map<string, Loader>([
   ...['ts', 'mts', 'cts'].map((extension) => [extension, 'ts'] as const),
   ...['js', 'mjs', 'cjs'].map((extension) => [extension, 'js'] as const),
   ['tsx', 'tsx'],
   ['jsx', 'jsx'],
   ['json', 'json'],
-  ...'txt html htm sql md css svg csv xml graphql gql yaml yml toml glsl wgsl'
-    .split(' ')
-    .map((extension) => [extension, 'text'] as const),
+  ...textExtensions.map((extension) => [extension, 'text'] as const),
 ])
 
 const data = new Set(
