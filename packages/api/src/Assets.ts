@@ -84,13 +84,30 @@ export function missingAsset({ settings, byPath }: AssetIndex, encodedPath: stri
 export function workerFirst({ settings }: AssetIndex, path: string): boolean {
   const rule = settings.worker_first
   if (typeof rule === 'boolean') return rule
-  const matches = (pattern: string) =>
-    new RegExp(`^${pattern.split('*').map(RegExp.escape).join('.*')}$`).test(path)
+  const matches = (pattern: string) => matchesPattern(pattern, path)
   const [without, within] = [
     rule.filter((it) => it.startsWith('!')),
     rule.filter((it) => !it.startsWith('!')),
   ]
   return within.some(matches) && !without.some((it) => matches(it.slice(1)))
+}
+
+/**
+ * Whether `*` stands for whatever is missing. Each part is looked for once, from left to right: a regular expression
+ * tries every way to split the path, which a pattern such as "*a*a*a*b" turns into hours.
+ */
+function matchesPattern(pattern: string, path: string): boolean {
+  const [first = '', ...parts] = pattern.split('*')
+  const last = parts.pop()
+  if (last === undefined) return path === pattern
+  if (!path.startsWith(first)) return false
+  let at = first.length
+  for (const part of parts) {
+    const found = path.indexOf(part, at)
+    if (found < 0) return false
+    at = found + part.length
+  }
+  return path.length - last.length >= at && path.endsWith(last)
 }
 
 const none: AssetAnswer = { kind: 'none' }

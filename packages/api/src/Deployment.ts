@@ -55,7 +55,7 @@ export function canonicalVersion(version: Version): string {
   return JSON.stringify(rest)
 }
 
-/** Every blob that a version needs. */
+/** Every blob that a version needs, once for each size that is claimed for it. */
 export function blobsOf(version: Version): { sha256: string; sizeBytes: number }[] {
   const all = [
     ...version.modules.map(({ sha256, sizeBytes }) => ({ sha256, sizeBytes })),
@@ -64,7 +64,7 @@ export function blobsOf(version: Version): { sha256: string; sizeBytes: number }
       sizeBytes: file.size_bytes,
     })),
   ]
-  return [...new Map(all.map((blob) => [blob.sha256, blob])).values()]
+  return [...new Map(all.map((blob) => [`${blob.sha256} ${blob.sizeBytes}`, blob])).values()]
 }
 
 /** Bytes of all modules and static files, each counted as often as it is named. */

@@ -24,9 +24,11 @@ export function receiveUpload(jack: Jack, req: IncomingMessage): Promise<Manifes
     let storing: Promise<void> = Promise.resolve()
 
     const fail = (error: unknown) => {
+      reject(error)
       req.unpipe(parser)
       req.resume()
-      reject(error)
+      // Ends the file that is being stored too: it would wait for the rest of its bytes for ever.
+      parser.destroy()
     }
     parser.on('field', (name, value, { valueTruncated }) => {
       try {
@@ -40,6 +42,8 @@ export function receiveUpload(jack: Jack, req: IncomingMessage): Promise<Manifes
       }
     })
     parser.on('file', (name, stream) => {
+      // It may break off before anybody reads it, and an error that nobody hears ends the process.
+      stream.on('error', () => {})
       const sizeBytes = expected.get(name)
       if (sizeBytes === undefined) {
         stream.resume()

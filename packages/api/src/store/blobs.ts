@@ -28,9 +28,14 @@ export class Blobs {
   }
 
   async has(sha256: string): Promise<boolean> {
+    return (await this.size(sha256)) !== undefined
+  }
+
+  /** Bytes of a blob; undefined when there is none. */
+  async size(sha256: string): Promise<number | undefined> {
     return stat(this.path(sha256)).then(
-      () => true,
-      () => false,
+      (it) => it.size,
+      () => undefined,
     )
   }
 

@@ -156,9 +156,18 @@ async function requireComplete(jack: Jack, version: Version): Promise<void> {
       `The static files are larger than ${limits.assetBytes} bytes together.`,
     )
   }
-  for (const { sha256 } of blobsOf(version)) {
-    if (await jack.blobs.has(sha256)) continue
-    throw new JackError('invalid_request', `The file with the sha256 ${sha256} was not uploaded.`)
+  for (const { sha256, sizeBytes } of blobsOf(version)) {
+    const stored = await jack.blobs.size(sha256)
+    if (stored === undefined) {
+      throw new JackError('invalid_request', `The file with the sha256 ${sha256} was not uploaded.`)
+    }
+    // It may be there from before, and every limit counts what the manifest says.
+    if (stored !== sizeBytes) {
+      throw new JackError(
+        'invalid_request',
+        `The file with the sha256 ${sha256} has ${stored} bytes, not ${sizeBytes}.`,
+      )
+    }
   }
 }
 

@@ -8,6 +8,9 @@ import type { Jack } from '../jack.ts'
 /** How long a version may take to answer one verification. */
 const patienceMs = 10_000
 
+/** How much of an answer is shown when it is not the right one. */
+const shownBytes = 2_000
+
 /**
  * Asks a version that no traffic reaches yet. Throws `deploy_failed` with what it answered when that is not what was
  * asked for. Each request is sent to the app as it will be later, and counts for nothing.
@@ -49,6 +52,18 @@ function assetStatus({ assets, main }: Version, path: string): Answer | undefine
   return main === null ? { status: 404 } : undefined
 }
 
+/** The first 2,000 bytes as text. The rest is not read: it may have no end. */
+async function beginning(body: AsyncIterable<Buffer>): Promise<string> {
+  const chunks: Buffer[] = []
+  let sizeBytes = 0
+  for await (const chunk of body) {
+    chunks.push(chunk.subarray(0, shownBytes - sizeBytes))
+    sizeBytes += chunk.length
+    if (sizeBytes >= shownBytes) break
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
 async function ask(jack: Jack, app: App, path: string): Promise<Answer> {
   const lease = await jack.engine.open(app, async () => app)
   try {
@@ -63,7 +78,7 @@ async function ask(jack: Jack, app: App, path: string): Promise<Answer> {
       },
       signal: AbortSignal.timeout(patienceMs),
     })
-    return { status: statusCode, body: (await body.text()).slice(0, 2_000) }
+    return { status: statusCode, body: await beginning(body) }
   } catch (error) {
     throw new JackError('deploy_failed', `The new version gave no answer to ${path}.`, {
       hint: 'Traffic stays on the version that was live before. Nothing was charged.',
