@@ -54,7 +54,11 @@ export function accountDoor(app: Hono<Door>, jack: Jack): void {
 
   route(app, jack, operations.listTokens, async ({ payer, query }) => {
     const { limit, cursor: before } = query
-    const found = await tokens.list(jack.db, payer.accountId, { limit: limit + 1, before })
+    const found = await tokens.list(jack.db, payer.accountId, {
+      limit: limit + 1,
+      before,
+      only: payer.projectId,
+    })
     const { items, next_cursor } = pageOf(found, limit, (it) => it.tokenId)
     return { tokens: items.map(presentToken), next_cursor }
   })

@@ -41,7 +41,10 @@ export async function once(
   const known = recent.get(`${payer.accountId} ${key}`)
   if (known?.fingerprint === fingerprint) return { ...known.answer, replayed: true }
   const begun = await idempotency.begin(jack.relaxedDb, payer.accountId, key, fingerprint, workId)
-  if ('answer' in begun) return { ...begun.answer, replayed: true }
+  if ('answer' in begun) {
+    const { status, body } = begun.answer
+    return { status, body: opened(jack, payer, key, body), replayed: true }
+  }
   try {
     const answer = await work(begun.claim)
     keep(jack, payer, key, fingerprint, answer)
@@ -73,8 +76,21 @@ const recent = new LRUCache<string, { fingerprint: string; answer: Answer }>({
 
 function keep(jack: Jack, payer: Payer, key: string, fingerprint: string, answer: Answer): void {
   recent.set(`${payer.accountId} ${key}`, { fingerprint, answer })
-  jack.background.start(() => idempotency.finish(jack.relaxedDb, payer.accountId, key, answer))
+  const body = sealedMark + jack.env.seal(context(payer, key), answer.body).toString('base64')
+  jack.background.start(() =>
+    idempotency.finish(jack.relaxedDb, payer.accountId, key, { status: answer.status, body }),
+  )
 }
+
+/** Answers may hold secrets, such as a new token, so that they are kept sealed. JSON begins otherwise. */
+const sealedMark = 'sealed:'
+
+const opened = (jack: Jack, payer: Payer, key: string, body: string): string =>
+  body.startsWith(sealedMark)
+    ? jack.env.open(context(payer, key), Buffer.from(body.slice(sealedMark.length), 'base64'))
+    : body
+
+const context = (payer: Payer, key: string) => `answer/${payer.accountId}/${key}`
 
 /** Nobody knows how far the work came: a repeat may find out, as soon as the database is back. */
 async function loseLater(jack: Jack, payer: Payer, key: string): Promise<void> {

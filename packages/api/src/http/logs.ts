@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { type LogEntry, type LogQuery, operations, toUsd } from '@jackcloud/sdk/wire'
 import type { Context, Hono } from 'hono'
-import { streamSSE } from 'hono/streaming'
+import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
 import type { z } from 'zod'
 import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
@@ -10,20 +10,31 @@ import * as usage from '../store/usage.ts'
 import { addUsage, costNanoUsd, noUsage, type Usage } from '../Usage.ts'
 import { findProject } from '../verbs/find-project.ts'
 import { parseWhen } from '../When.ts'
+import { authenticate, requirePayer } from './authenticate.ts'
 import type { Door } from './Door.ts'
+import { asJackError } from './problem.ts'
 import { route } from './route.ts'
 
 /** How often a followed stream looks for new lines, and how often it shows that it lives. */
 const lookMs = 400
 const heartbeatMs = 15_000
 
+/** Streams that one account may follow at once: each looks into the database again and again. Counts are per replica. */
+const mostFollowed = 32
+
 export function logsDoor(app: Hono<Door>, jack: Jack): void {
+  const followed = new Map<string, number>()
+
   route(app, jack, operations.getLogs, async ({ payer, params, query, c }) => {
     const { projectId } = await findProject(jack, payer, params.project)
     const filter = filterOf(jack, query)
     await jack.recorder.flush()
-    if (c.req.header('accept')?.includes('text/event-stream'))
-      return follow(c, jack, projectId, filter)
+    if (c.req.header('accept')?.includes('text/event-stream')) {
+      const lastSeen = c.req.header('last-event-id')
+      const from = lastSeen === undefined ? filter.after : lineId(lastSeen)
+      const leave = place(followed, payer.accountId)
+      return follow(c, jack, projectId, { ...filter, after: from }, leave)
+    }
     const found = await logs.read(jack.db, projectId, { ...filter, limit: filter.limit + 1 })
     const forward = filter.after !== undefined || filter.since !== undefined
     const page = forward ? found.slice(0, filter.limit) : found.slice(-filter.limit)
@@ -61,14 +72,42 @@ function filterOf(jack: Jack, query: z.output<typeof LogQuery>): logs.LogFilter 
   }
 }
 
-/** New lines as they come (server-sent events), each with its id, so that a broken stream goes on where it ended. */
-function follow(c: Context<Door>, jack: Jack, projectId: string, filter: logs.LogFilter): Response {
-  const lastSeen = c.req.header('last-event-id')
-  return streamSSE(c, async (stream) => {
-    let after = lastSeen === undefined ? filter.after : lineId(lastSeen)
+/** Takes one of the streams that an account may follow; what is answered gives it back. */
+function place(followed: Map<string, number>, accountId: string): () => void {
+  const count = followed.get(accountId) ?? 0
+  if (count >= mostFollowed) {
+    throw new JackError(
+      'rate_limited',
+      `An account can follow ${mostFollowed} streams of logs at once.`,
+      { hint: 'Close one that nobody reads any more.', retryAfterSeconds: 5 },
+    )
+  }
+  followed.set(accountId, count + 1)
+  return () => {
+    const left = (followed.get(accountId) ?? 1) - 1
+    if (left > 0) followed.set(accountId, left)
+    else followed.delete(accountId)
+  }
+}
+
+/**
+ * New lines as they come (server-sent events), each with its id, so that a broken stream goes on where it ended. Ends
+ * with the token or the project.
+ */
+function follow(
+  c: Context<Door>,
+  jack: Jack,
+  projectId: string,
+  filter: logs.LogFilter,
+  leave: () => void,
+): Response {
+  const payerNow = async () => requirePayer(await authenticate(jack, c.req.header('authorization')))
+  const tell = async (stream: SSEStreamingApi) => {
+    let { after } = filter
     let shownAt = Date.now()
     for (let first = true; !stream.aborted && !jack.closing.aborted; first = false) {
       if (!first) await setTimeout(lookMs, undefined, { signal: jack.closing }).catch(() => {})
+      const payer = await payerNow()
       const lines = await logs.read(jack.db, projectId, {
         ...filter,
         after: first && after === undefined ? undefined : (after ?? 0n),
@@ -84,9 +123,20 @@ function follow(c: Context<Door>, jack: Jack, projectId: string, filter: logs.Lo
       }
       if (lines.length > 0) shownAt = Date.now()
       else if (Date.now() - shownAt > heartbeatMs) {
+        await findProject(jack, payer, projectId)
         await stream.write(': still here\n\n')
         shownAt = Date.now()
       }
+    }
+  }
+  return streamSSE(c, async (stream) => {
+    try {
+      await tell(stream)
+    } catch (error) {
+      // What is told already can't be taken back; who asks again is told why.
+      if (asJackError(error).status >= 500) jack.log.error({ err: error }, 'following logs')
+    } finally {
+      leave()
     }
   })
 }

@@ -31,7 +31,7 @@ export class EnvStore {
       .where('project_id', '=', projectId)
       .execute()
     return Object.fromEntries(
-      rows.map((row) => [row.name, this.#open(`${projectId}/${row.name}`, row.sealed)]),
+      rows.map((row) => [row.name, this.open(`${projectId}/${row.name}`, row.sealed)]),
     )
   }
 
@@ -51,7 +51,7 @@ export class EnvStore {
           .execute()
         continue
       }
-      const sealed = this.#seal(`${projectId}/${name}`, value)
+      const sealed = this.seal(`${projectId}/${name}`, value)
       await db
         .insertInto('env_var')
         .values({ project_id: projectId, name, sealed })
@@ -73,14 +73,15 @@ export class EnvStore {
     }
   }
 
-  #seal(context: string, value: string): Buffer {
+  /** @param context must be the same to open it again */
+  seal(context: string, value: string): Buffer {
     const nonce = randomBytes(12)
     const cipher = createCipheriv('aes-256-gcm', this.#key, nonce).setAAD(Buffer.from(context))
     const text = Buffer.concat([cipher.update(value, 'utf8'), cipher.final()])
     return Buffer.concat([nonce, cipher.getAuthTag(), text])
   }
 
-  #open(context: string, sealed: Buffer): string {
+  open(context: string, sealed: Buffer): string {
     const decipher = createDecipheriv('aes-256-gcm', this.#key, sealed.subarray(0, 12))
       .setAAD(Buffer.from(context))
       .setAuthTag(sealed.subarray(12, 28))

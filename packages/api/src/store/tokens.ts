@@ -105,7 +105,7 @@ export async function authenticate(
 export async function list(
   db: Db,
   accountId: string,
-  page: { limit: number; before?: string | undefined },
+  page: { limit: number; before?: string | undefined; only?: string | null },
 ): Promise<Token[]> {
   const rows = await rowsOf(db, accountId)
     .where('token.revoked_at', 'is', null)
@@ -113,6 +113,7 @@ export async function list(
       it.or([it('token.expires_at', 'is', null), it('token.expires_at', '>', sql<Date>`now()`)]),
     )
     .$if(page.before !== undefined, (it) => it.where('token.token_id', '<', page.before as string))
+    .$if(page.only != null, (it) => it.where('token.project_id', '=', page.only as string))
     .orderBy('token.token_id', 'desc')
     .limit(page.limit)
     .execute()
@@ -124,12 +125,17 @@ export async function find(db: Db, accountId: string, tokenId: string): Promise<
   return row && toToken(row)
 }
 
-/** Ends a token at once. False when the account has no such token. */
+/**
+ * Ends a token at once. False when the account has no such token.
+ *
+ * @param only a project: tokens that are not confined to it count as none
+ */
 export async function revoke(
   db: Db,
   accountId: string,
   tokenId: string,
   now: Date,
+  only: string | null = null,
 ): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable('token')
@@ -137,6 +143,7 @@ export async function revoke(
     .where('account_id', '=', accountId)
     .where('token_id', '=', tokenId)
     .where('revoked_at', 'is', null)
+    .$if(only !== null, (it) => it.where('project_id', '=', only))
     .executeTakeFirst()
   return numUpdatedRows > 0n
 }
