@@ -14,12 +14,19 @@ export async function joinSockets(
 ): Promise<void> {
   const headers = forwardedHeaders(req, client)
   for (const [name, value] of Object.entries(lease.headers)) headers.push(name, value)
+  const waiting = whileThere(socket)
   const app: Dispatcher.UpgradeData<null> = await lease.dispatcher.upgrade({
     path: req.url as string,
     method: 'GET',
     headers,
     protocol: 'websocket',
+    signal: waiting.signal,
   })
+  waiting.end()
+  if (socket.destroyed) {
+    app.socket.destroy()
+    return
+  }
   const lines = Object.entries(app.headers)
     .filter(([name]) => name !== 'connection' && name !== 'upgrade')
     .map(([name, value]) => `${name}: ${value}`)
@@ -44,4 +51,23 @@ export async function joinSockets(
     app.socket.pipe(socket)
     socket.pipe(app.socket)
   })
+}
+
+/**
+ * A signal that aborts when the client leaves while the app still thinks. Nobody reads the socket until then, and a
+ * socket that is not read does not say that it ended.
+ */
+function whileThere(socket: Duplex): { signal: AbortSignal; end(): void } {
+  const left = new AbortController()
+  const leave = () => left.abort(new Error('the client left'))
+  const look = () => {
+    if (socket.readableLength === 0) socket.read(0)
+  }
+  socket.on('readable', look).once('end', leave).once('close', leave)
+  return {
+    signal: left.signal,
+    end() {
+      socket.off('readable', look).off('end', leave).off('close', leave)
+    },
+  }
 }

@@ -2,7 +2,7 @@ import { errorCodes } from '@jackcloud/sdk/wire'
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import { JackError } from '../Errors.ts'
-import { databaseGone } from '../store/database.ts'
+import { databaseGone, unstorable } from '../store/database.ts'
 import type { Door } from './Door.ts'
 
 /** An error's body (RFC 9457). `fields` come last and never hide the fixed ones. */
@@ -26,8 +26,8 @@ export function asJackError(error: unknown): JackError {
       cause: error,
     })
   }
-  const gone = databaseGone(error)
-  if (gone) return gone
+  const known = databaseGone(error) ?? unstorable(error)
+  if (known) return known
   return new JackError(
     'internal',
     'Something went wrong on our side. The request id helps us to find it.',

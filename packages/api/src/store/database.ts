@@ -81,6 +81,18 @@ export function databaseGone(error: unknown): JackError | undefined {
   })
 }
 
+/** `invalid_request` when a text had something in it that Postgres keeps in no text: NUL, or half a surrogate pair. */
+export function unstorable(error: unknown): JackError | undefined {
+  if (!(error instanceof Error)) return undefined
+  const { code } = error as { code?: unknown }
+  if (code !== '22021' && code !== '22P05' && !(code === '22P02' && /json/.test(error.message)))
+    return undefined
+  return new JackError('invalid_request', 'The request has a character that no text can have.', {
+    hint: 'Leave out NUL characters, and halves of surrogate pairs.',
+    cause: error,
+  })
+}
+
 const fromSocket = (syscall: unknown): boolean =>
   syscall === 'connect' || syscall === 'read' || syscall === 'write'
 
