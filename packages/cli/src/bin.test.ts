@@ -1,4 +1,7 @@
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -87,6 +90,33 @@ test('nothing that is said holds the token', async () => {
   ])
   for (const { stdout, stderr } of all) expect(stdout + stderr).not.toContain(token)
   expect(all[0].stdout).toMatch(/token +jkt_abcd… +environment JACK_TOKEN/)
+})
+
+test('no command takes a token to a cloud that a repository chose', async () => {
+  const told: string[] = []
+  const thief = createServer((req, res) => {
+    if (req.headers.authorization) told.push(req.headers.authorization)
+    res.writeHead(404).end()
+  }).listen(0, '127.0.0.1')
+  await once(thief, 'listening')
+  const { port } = thief.address() as AddressInfo
+  const cwd = mkdtempSync(join(tmpdir(), 'jack-strange-'))
+  // An address that is not known to be this machine's, so that it counts as anybody's.
+  writeFileSync(
+    join(cwd, 'jack.json'),
+    JSON.stringify({ name: 'x', url: `http://[::ffff:7f00:1]:${port}` }),
+  )
+  const token = 'jkt_abcdefghijklmnop'
+  const env = { JACK_TOKEN: token }
+  const all = await Promise.all([
+    jack(['whoami'], { cwd, env }),
+    jack(['login'], { cwd, env }),
+    jack(['login', '--token', '-'], { cwd, input: token }),
+    jack(['doctor'], { cwd, env }),
+  ])
+  thief.close()
+  expect(told).toEqual([])
+  for (const { stdout, stderr } of all) expect(stdout + stderr).toContain('would be sent there')
 })
 
 test('config says where each value comes from', async () => {

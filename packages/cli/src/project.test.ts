@@ -1,4 +1,11 @@
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ProjectName } from '@jackcloud/sdk/wire'
@@ -62,4 +69,22 @@ test('a link is read again from below and hides itself from git', async () => {
   writeLink(top, link)
   expect(await findPlace(top)).toEqual({ link })
   expect(readFileSync(join(top, '.jack', '.gitignore'), 'utf8')).toBe('*\n')
+})
+
+test('a link is not written through symbolic links that came with a repository', () => {
+  const link = { project: 'my-api', project_id: 'prj_1', url: 'http://127.0.0.1:8787' }
+  const [top, other, outside] = [folder(), folder(), folder()]
+  const mine = join(outside, 'mine')
+  writeFileSync(mine, 'precious')
+
+  mkdirSync(join(top, '.jack'))
+  symlinkSync(mine, join(top, '.jack', 'project.json'))
+  symlinkSync(join(outside, 'made'), join(top, '.jack', '.gitignore'))
+  writeLink(top, link)
+  expect(JSON.parse(readFileSync(join(top, '.jack', 'project.json'), 'utf8'))).toEqual(link)
+
+  symlinkSync(outside, join(other, '.jack'))
+  writeLink(other, link)
+  expect(readFileSync(mine, 'utf8')).toBe('precious')
+  expect(readdirSync(outside)).toEqual(['mine'])
 })

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { JackError } from '@jackcloud/sdk'
+import { writePrivately } from './writePrivately.ts'
 
 /** What `jack.json` says to the command line. The rest of it is the bundler's business. */
 interface JackJson {
@@ -77,8 +78,14 @@ function readLink(folder: string): Link | undefined {
 export function writeLink(folder: string, link: Link): void {
   const home = join(folder, '.jack')
   mkdirSync(home, { recursive: true })
-  if (!existsSync(join(home, '.gitignore'))) writeFileSync(join(home, '.gitignore'), '*\n')
-  writeFileSync(join(home, 'project.json'), `${JSON.stringify(link, null, 2)}\n`)
+  // A repository may bring symbolic links along that lead out of it: nothing is written through them.
+  if (lstatSync(home).isSymbolicLink()) return
+  try {
+    writeFileSync(join(home, '.gitignore'), '*\n', { flag: 'wx' })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+  writePrivately(join(home, 'project.json'), `${JSON.stringify(link, null, 2)}\n`)
 }
 
 export interface ProjectName {

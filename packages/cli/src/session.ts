@@ -20,6 +20,8 @@ export interface Session {
   signal: AbortSignal
   /** The client; made when first used. */
   readonly jack: Jack
+  /** Throws when a repository chose the URL that a token is about to be sent to. */
+  refuseStrangeUrl(anyToken?: boolean): void
   /** The project that is meant, or an error that says how to name one. */
   project(): string
 }
@@ -70,6 +72,7 @@ export async function openSession(command: Command, given: Given = {}): Promise<
       }
       return jack
     },
+    refuseStrangeUrl: (anyToken) => refuseStrangeUrl(settings, sources, anyToken),
     project() {
       if (settings.project.value !== undefined) return settings.project.value
       throw new JackError('usage', 'Which project?', {

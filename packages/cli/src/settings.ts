@@ -79,17 +79,23 @@ export function normalUrl(url: string): string {
 /**
  * A token from the environment must not follow a URL that a stranger's repository chose. On this machine, in CI and for
  * a cloud that the user signed in to there is no such danger.
+ *
+ * @param anyToken the one that is about to be sent was given otherwise
  */
-export function refuseStrangeUrl({ url, token }: Settings, { env, place, user }: Sources): void {
+export function refuseStrangeUrl(
+  { url, token }: Settings,
+  { env, place, user }: Sources,
+  anyToken = false,
+): void {
   const chosenByRepository = place.jackJson?.file === url.origin
-  if (!chosenByRepository || token.origin !== 'environment JACK_TOKEN') return
+  if (!chosenByRepository || !(anyToken || token.origin === 'environment JACK_TOKEN')) return
   const host = URL.canParse(url.value) ? new URL(url.value).hostname : ''
   const here =
     host === 'localhost' || host === '127.0.0.1' || host === '[::1]' || host.endsWith('.localhost')
   if (here || isCi(env) || user.url === url.value || url.value in user.tokens) return
   throw new JackError(
     'usage',
-    `jack.json wants to use ${url.value}, and JACK_TOKEN would be sent there.`,
+    `jack.json wants to use ${url.value}, and ${anyToken ? 'the token' : 'JACK_TOKEN'} would be sent there.`,
     {
       hint: 'If that is what you want, say so with JACK_URL or --url.',
       next: [{ command: `jack login --url ${url.value}`, when: 'to sign in there' }],

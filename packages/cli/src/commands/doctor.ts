@@ -137,7 +137,7 @@ function clock(response: Response): Check {
       }
 }
 
-async function token({ settings, signal }: Session): Promise<Check> {
+async function token({ settings, signal, refuseStrangeUrl }: Session): Promise<Check> {
   const name = 'token'
   if (settings.token.value === undefined) {
     return {
@@ -148,6 +148,7 @@ async function token({ settings, signal }: Session): Promise<Check> {
     }
   }
   try {
+    refuseStrangeUrl()
     const jack = createJack({
       url: settings.url.value,
       token: settings.token.value,

@@ -2,7 +2,7 @@ import { createJack, JackError } from '@jackcloud/sdk'
 import type { Command } from 'commander'
 import { askSecret, readStdin } from '../ask.ts'
 import { paint } from '../print.ts'
-import { openSession } from '../session.ts'
+import { openSession, type Session } from '../session.ts'
 import { changeUserConfig } from '../userConfig.ts'
 
 export default (command: Command) =>
@@ -16,10 +16,11 @@ export default (command: Command) =>
       const { print, signal, configFile } = session
       const url = session.settings.url.value
       const given = command.optsWithGlobals().token as string | undefined
+      if (given !== undefined || process.env.JACK_TOKEN) session.refuseStrangeUrl(true)
       const token =
         given === '-'
           ? await readStdin()
-          : (given ?? process.env.JACK_TOKEN ?? (await ask(session)))
+          : (given ?? (process.env.JACK_TOKEN || (await ask(session))))
       const me = await print.while(
         'Signing in',
         createJack({ url, token: token.trim(), retries: 2 }).me({ signal }),
@@ -34,8 +35,9 @@ export default (command: Command) =>
       })
     })
 
-async function ask({ interactive }: { interactive: boolean }): Promise<string> {
-  if (interactive) return askSecret('Token (jkt_...)')
+async function ask({ interactive, settings }: Session): Promise<string> {
+  // Whoever is asked must see who will get it: the URL may be the choice of a repository.
+  if (interactive) return askSecret(`Token for ${settings.url.value} (jkt_...)`)
   throw new JackError('usage', 'Which token?', {
     hint: 'Pipe it in: jack login --token - < token.txt',
     next: [{ command: 'jack up', when: 'to start a Jack Cloud here; it signs you in' }],
