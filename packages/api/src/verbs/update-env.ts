@@ -19,8 +19,15 @@ export async function updateEnv(
   })
 }
 
-/** Throws `invalid_request` when a value is too long or can't be one. */
+/** Throws `invalid_request` when there are too many, or a value is too long or can't be one. */
 export function requireValues(changes: Record<string, string | null>): void {
+  // As many as there can be go, and as many come.
+  if (Object.keys(changes).length > 2 * limits.envNames) {
+    throw new JackError(
+      'invalid_request',
+      `A project can have ${limits.envNames} environment variables.`,
+    )
+  }
   for (const [name, value] of Object.entries(changes)) {
     if (value === null) continue
     if (Buffer.byteLength(value) > limits.envValueBytes) {
