@@ -72,6 +72,8 @@ export class Apps {
   readonly #deployments = new Map<string, Map<string, Version>>()
   readonly #draining = new Set<{ version: Version; live: LiveApp }>()
   readonly #meter: NodeJS.Timeout
+  /** Processes that are being started and belong to no version yet. */
+  #starting = 0
   #order = 0
   #closed = false
 
@@ -247,11 +249,15 @@ export class Apps {
   }
 
   async #start(version: Version, load: () => Promise<App>, code: ErrorCode): Promise<LiveApp> {
-    await this.#makeRoom()
-    const { configs } = this.#options
-    const compiled = await configs.find(version.digest)
-    const config = compiled ?? (await configs.compile(appConfig(await load())))
-    return this.#boot(version, config, code)
+    await this.#takeRoom()
+    try {
+      const { configs } = this.#options
+      const compiled = await configs.find(version.digest)
+      const config = compiled ?? (await configs.compile(appConfig(await load())))
+      return await this.#boot(version, config, code)
+    } finally {
+      this.#starting--
+    }
   }
 
   async #boot(version: Version, config: string, code: ErrorCode): Promise<LiveApp> {
@@ -518,21 +524,31 @@ export class Apps {
     return live.ending
   }
 
-  /** Puts the app to sleep that nobody asked for longest, when there are as many as fit. */
-  async #makeRoom(): Promise<void> {
-    const live = this.#live()
-    if (live.length + this.#draining.size < this.#options.maxLive) return
-    const idle = live
-      .filter((entry) => entry.live.leases === 0)
-      .sort((a, b) => a.live.idleSince - b.live.idleSince)[0]
-    if (idle) {
-      void this.#drain(idle.version, idle.live, DRAIN_MS)
+  /**
+   * Counts one more as starting. When there are as many as fit, it puts the app to sleep that nobody asked for longest,
+   * or waits for one that is being started: that one may sleep soon.
+   */
+  async #takeRoom(): Promise<void> {
+    for (const until = performance.now() + START_MS; ; await pause(20)) {
+      const live = this.#live()
+      const { maxLive } = this.#options
+      const fits = live.length + this.#starting + this.#draining.size < maxLive
+      const idle = live
+        .filter((entry) => entry.live.leases === 0)
+        .sort((a, b) => a.live.idleSince - b.live.idleSince)[0]
+      if (fits || idle) {
+        this.#starting++
+        if (!fits && idle) void this.#drain(idle.version, idle.live, DRAIN_MS)
+        return
+      }
+      if (this.#starting > 0 && performance.now() < until) continue
+      if (live.length + this.#starting >= maxLive)
+        throw new JackError('unavailable', 'This server runs as many apps as it can', {
+          retryAfterSeconds: 1,
+        })
+      this.#starting++
       return
     }
-    if (live.length >= this.#options.maxLive)
-      throw new JackError('unavailable', 'This server runs as many apps as it can', {
-        retryAfterSeconds: 1,
-      })
   }
 
   #versions(): Version[] {

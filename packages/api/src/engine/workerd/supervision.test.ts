@@ -79,6 +79,27 @@ describe('a hosted app', () => {
     await engine.close(0)
   })
 
+  it.runIf(process.platform === 'linux')(
+    'starts no more at once than fit, and the rest wait their turn',
+    async () => {
+      const { engine } = await startEngine({ maxLive: 3 })
+      const source = 'export default { fetch: () => new Response("ok") }'
+      let most = 0
+      const looking = setInterval(() => {
+        const children = readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8')
+        most = Math.max(most, children.trim().split(' ').length)
+      }, 5)
+      const all = await Promise.allSettled(
+        Array.from({ length: 20 }, () => engine.put(app(source))),
+      )
+      clearInterval(looking)
+      expect(all.filter((it) => it.status === 'fulfilled')).toHaveLength(20)
+      // What is told to sleep takes a moment to end, and the pool has processes of its own.
+      expect(most).toBeLessThan(14)
+      await engine.close(0)
+    },
+  )
+
   it('waits longer after each kill', async () => {
     const { engine } = await startEngine()
     const bad = app('export default { fetch() { for (;;); } }', {
