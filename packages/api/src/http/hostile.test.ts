@@ -381,6 +381,37 @@ test('a token ends with its project, and never reaches the next one of that name
   )
 })
 
+test('a project whose time is over comes back with a deploy, also of what was live', async () => {
+  const deploy = () =>
+    cloud.api('POST', '/deploy', { name: 'brief', files: { 'index.js': code }, ttl_hours: 1 })
+  const first = await deploy()
+  // As it is until the next sweep.
+  await cloud.jack.db
+    .updateTable('project')
+    .set({ expires_at: new Date(Date.now() - 1) })
+    .where('project_id', '=', first.json.project_id)
+    .execute()
+  const again = await deploy()
+  expect(again.json).toMatchObject({ deduplicated: false })
+  expect((await cloud.live(again.json.url)).status).toBe(200)
+})
+
+test('an upload that its token may not make keeps and costs nothing', async () => {
+  const before = await cloud.balance()
+  const { json } = await cloud.api('POST', '/v1/tokens', {
+    name: 'reader',
+    scopes: ['read'],
+  })
+  const manifest = { main: 'i.js', modules: [moduleOf('i.js', code)] }
+  const form = new FormData()
+  form.append('manifest', JSON.stringify(manifest))
+  form.append(sha256(code), new Blob([code]))
+  const path = '/v1/projects/unread/deployments/upload'
+  expect((await cloud.api('POST', path, form, as(json.token))).status).toBe(403)
+  expect((await cloud.api('GET', '/v1/projects/unread')).status).toBe(404)
+  expect(await cloud.balance()).toBe(before)
+})
+
 test('one idempotency key for two endpoints is refused, and what was lost costs nothing', async () => {
   const key = { 'idempotency-key': 'both' }
   const before = await cloud.balance()

@@ -189,6 +189,8 @@ async function isLive(
   manifest: Manifest,
 ): Promise<boolean> {
   if (project.status !== 'active' || !project.liveDeploymentId) return false
+  // Its time is over, though nobody has noted that yet.
+  if (project.expiresAt && project.expiresAt <= jack.now()) return false
   const live = await deployments.find(jack.db, project.liveDeploymentId)
   if (live?.digest !== digest) return false
   if (manifest.ttl_hours !== undefined && manifest.ttl_hours !== project.ttlHours) return false
