@@ -70,7 +70,7 @@ export function createApp(jack: Jack): Hono<Door> {
   app.use(limits.byAccount)
 
   executeDoor(app, jack)
-  deployDoor(app, jack)
+  deployDoor(app, jack, limits)
   projectsDoor(app, jack)
   logsDoor(app, jack)
   accountDoor(app, jack)

@@ -27,6 +27,7 @@ export class AssetServer {
   readonly #memory = new LRUCache<string, Buffer>({
     maxSize: 96 * 1_048_576,
     sizeCalculation: (bytes) => bytes.length + 64,
+    fetchMethod: (key) => this.#make(key),
   })
 
   constructor(blobs: Blobs) {
@@ -127,17 +128,15 @@ export class AssetServer {
     stream.pipe(res)
   }
 
-  /** The content in an encoding, from memory or made now. */
+  /** The content in an encoding, from memory, or made once for all who ask at the same time. */
   async #bytes(sha256: string, encoding: Encoding): Promise<Buffer> {
-    const key = `${sha256}.${encoding}`
-    const known = this.#memory.get(key)
-    if (known) return known
-    const bytes =
-      encoding === 'identity'
-        ? await this.#blobs.read(sha256)
-        : await compress[encoding](await this.#bytes(sha256, 'identity'))
-    this.#memory.set(key, bytes)
-    return bytes
+    return (await this.#memory.fetch(`${sha256}.${encoding}`)) as Buffer
+  }
+
+  async #make(key: string): Promise<Buffer> {
+    const [sha256, encoding] = key.split('.') as [string, Encoding]
+    if (encoding === 'identity') return this.#blobs.read(sha256)
+    return compress[encoding](await this.#bytes(sha256, 'identity'))
   }
 }
 

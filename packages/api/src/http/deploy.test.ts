@@ -288,6 +288,57 @@ test('if_exists: refuse protects a project that is there', async () => {
   expect(json.code).toBe('name_taken')
 })
 
+test('who can not pay stores nothing', async () => {
+  const poor = await testCloud({ JACK_LOCAL_CREDIT_USD: '0.06' })
+  try {
+    const send = (name: string, text: string) =>
+      poor.api('POST', '/deploy', { name, files: { 'index.ts': worker(text) } })
+    expect((await send('first', 'a')).status).toBe(201)
+    expect((await send('second', 'b')).json).toMatchObject({ code: 'insufficient_balance' })
+    const form = upload({ 'index.js': `${code}//unpaid` })
+    const refused = await poor.api('POST', '/v1/projects/third/deployments/upload', form)
+    expect(refused.json).toMatchObject({ code: 'insufficient_balance', balance_usd: '0.010000' })
+    expect(await poor.jack.blobs.has(sha256(`${code}//unpaid`))).toBe(false)
+    expect((await send('first', 'a')).json).toMatchObject({ deduplicated: true })
+  } finally {
+    await poor.close()
+  }
+})
+
+test('the same version sent many times at once is deployed and paid once', async () => {
+  await deploy('at-once', 'before')
+  const before = await cloud.balance()
+  const replies = await Promise.all(Array.from({ length: 5 }, () => deploy('at-once', 'after')))
+  expect(replies.map((it) => it.status)).toEqual([201, 201, 201, 201, 201])
+  expect(replies.filter((it) => !it.json.deduplicated)).toHaveLength(1)
+  expect(new Set(replies.map((it) => it.json.deployment_id)).size).toBe(1)
+  expect(await cloud.balance()).toBeCloseTo(before - 0.05, 6)
+})
+
+test('deploys that fail again and again have to wait', async () => {
+  const unlucky = await testCloud()
+  try {
+    const files = { 'index.ts': "throw new Error('never')\nexport default {}" }
+    const codes = []
+    for (let i = 0; i < 32; i++) {
+      codes.push((await unlucky.api('POST', '/deploy', { name: 'unlucky', files })).json.code)
+    }
+    expect(codes.slice(0, 30)).toEqual(Array(30).fill('deploy_failed'))
+    expect(codes.slice(30)).toEqual(['rate_limited', 'rate_limited'])
+  } finally {
+    await unlucky.close()
+  }
+})
+
+test('flags that open the runtime are refused', async () => {
+  const form = upload({ 'index.js': code }, { compatibility_flags: ['unsafe_module'] })
+  const { json } = await cloud.api('POST', '/v1/projects/flags/deployments/upload', form)
+  expect(json).toMatchObject({
+    code: 'invalid_request',
+    detail: expect.stringContaining('unsafe_module'),
+  })
+})
+
 test('50 deploys at once all go live', async () => {
   const before = await cloud.balance()
   const replies = await Promise.all(

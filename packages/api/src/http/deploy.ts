@@ -3,19 +3,21 @@ import type { Hono } from 'hono'
 import type { Jack } from '../jack.ts'
 import { requireScope } from '../Payer.ts'
 import type { Claim } from '../store/idempotency.ts'
+import { admitDeploy } from '../verbs/admit-deploy.ts'
 import { deploy } from '../verbs/deploy.ts'
 import { deploySources } from '../verbs/deploy-sources.ts'
 import { requireValues } from '../verbs/update-env.ts'
 import { requirePayer } from './authenticate.ts'
 import type { Door } from './Door.ts'
 import { once } from './idempotency.ts'
+import type { RateLimits } from './limit.ts'
 import { parse, route, send } from './route.ts'
 import { receiveUpload } from './upload.ts'
 
-export function deployDoor(app: Hono<Door>, jack: Jack): void {
+export function deployDoor(app: Hono<Door>, jack: Jack, limits: RateLimits): void {
   route(app, jack, operations.deploy, ({ payer, body, claim }) => {
     requireValues(body.env ?? {})
-    return deploySources(jack, payer, body, claim)
+    return limits.deploy(payer.accountId, () => deploySources(jack, payer, body, claim))
   })
 
   const { upload } = operations
@@ -23,11 +25,17 @@ export function deployDoor(app: Hono<Door>, jack: Jack): void {
     const payer = requirePayer(c.get('payer'))
     requireScope(payer, upload.scope)
     const project = parse(ProjectRef, c.req.param('project'), 'name of the project')
-    const manifest = await receiveUpload(jack, c.env.incoming)
-    requireValues(manifest.env ?? {})
+    const manifest = await receiveUpload(jack, c.env.incoming, async (manifest) => {
+      requireValues(manifest.env ?? {})
+      await admitDeploy(jack, payer, project, manifest)
+    })
     const work = async (claim: Claim) => ({
       status: upload.success,
-      body: JSON.stringify(await deploy(jack, payer, { project, manifest, warnings: [], claim })),
+      body: JSON.stringify(
+        await limits.deploy(payer.accountId, () =>
+          deploy(jack, payer, { project, manifest, warnings: [], claim }),
+        ),
+      ),
     })
     const workId = jack.newId('dep')
     const key = c.req.header('idempotency-key')

@@ -9,6 +9,7 @@ export function rateLimits(perMinute: number) {
   const addresses = limiter(perMinute * 2)
   const strangers = limiter(Math.max(60, Math.ceil(perMinute / 10)))
   const accounts = limiter(perMinute)
+  const failedDeploys = new RateLimiterMemory({ points: 30, duration: 600 })
 
   return {
     /** Before anything else is looked at. */
@@ -29,10 +30,26 @@ export function rateLimits(perMinute: number) {
       c.header('ratelimit', `"default";r=${used.remainingPoints};t=${reset}`)
     }) satisfies MiddlewareHandler<Door>,
 
+    /** Failing deploys run programs for nothing: after many of them, an account waits. */
+    async deploy<T>(accountId: string, work: () => Promise<T>): Promise<T> {
+      const seen = await failedDeploys.get(accountId)
+      if (seen && seen.consumedPoints >= failedDeploys.points)
+        throw tooMany('Too many deploys failed in ten minutes.', seen)
+      try {
+        return await work()
+      } catch (error) {
+        if (error instanceof JackError && error.code === 'deploy_failed')
+          await failedDeploys.penalty(accountId)
+        throw error
+      }
+    },
+
     /** A wrong token costs the address ten requests, so that trying tokens ends soon. */
     wrongToken: (address: string) => consume(strangers, address, 10),
   }
 }
+
+export type RateLimits = ReturnType<typeof rateLimits>
 
 async function consume(
   limiter: RateLimiterMemory,
@@ -43,9 +60,12 @@ async function consume(
     return await limiter.consume(key, points)
   } catch (rejected) {
     if (!(rejected instanceof RateLimiterRes)) throw rejected
-    throw new JackError('rate_limited', 'Too many requests in a minute.', {
-      hint: 'Wait as long as Retry-After says, then go on more slowly.',
-      retryAfterSeconds: Math.max(1, Math.ceil(rejected.msBeforeNext / 1_000)),
-    })
+    throw tooMany('Too many requests in a minute.', rejected)
   }
 }
+
+const tooMany = (detail: string, { msBeforeNext }: RateLimiterRes): JackError =>
+  new JackError('rate_limited', detail, {
+    hint: 'Wait as long as Retry-After says, then go on more slowly.',
+    retryAfterSeconds: Math.max(1, Math.ceil(msBeforeNext / 1_000)),
+  })

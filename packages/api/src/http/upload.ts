@@ -15,8 +15,14 @@ const manifestBytes = 2 * 1_048_576
  * are taken, with the size that it says.
  *
  * Throws `invalid_request`, `body_too_large` or `code_too_large`; what was stored until then is harmless.
+ *
+ * @param admit sees the manifest before any file is stored, and throws to refuse the rest
  */
-export function receiveUpload(jack: Jack, req: IncomingMessage): Promise<Manifest> {
+export function receiveUpload(
+  jack: Jack,
+  req: IncomingMessage,
+  admit: (manifest: Manifest) => Promise<void>,
+): Promise<Manifest> {
   return new Promise((resolve, reject) => {
     const parser = parserOf(req)
     let manifest: Manifest | undefined
@@ -37,6 +43,8 @@ export function receiveUpload(jack: Jack, req: IncomingMessage): Promise<Manifes
         if (valueTruncated) throw new JackError('body_too_large', 'The manifest is too large.')
         manifest = parse(Manifest, parseJson(value), 'manifest')
         expected = sizesOf(manifest)
+        storing = admit(manifest)
+        storing.catch(fail)
       } catch (error) {
         fail(error)
       }

@@ -8,7 +8,7 @@ export interface StoredAnswer {
 }
 
 /** An unfinished request is taken to be lost after this long, and its key may be used again. */
-const lostAfterSeconds = 120
+const lostAfterSeconds = 300
 
 /** Work to do under a key. */
 export interface Claim {

@@ -9,6 +9,7 @@ import {
 import type { Jack } from '../jack.ts'
 import type { Payer } from '../Payer.ts'
 import type { Claim } from '../store/idempotency.ts'
+import { admitDeploy } from './admit-deploy.ts'
 import { bundleDeploy } from './bundle-deploy.ts'
 import { deploy } from './deploy.ts'
 
@@ -28,6 +29,11 @@ export async function deploySources(
   const sourceMap = program.bundle && sourceMapOf(program.bundle)
   const map = sourceMap && jack.sha256(sourceMap)
 
+  const { files: _, entry: __, name, ...settings } = request
+  const manifest = Manifest.parse({ ...manifestOf(program, digests, map), ...settings })
+  const project = name ?? program.name ?? `app-${claim.workId.slice(-8)}`
+  await admitDeploy(jack, payer, project, manifest)
+
   for (const [i, { bytes }] of modules.entries()) {
     await jack.blobs.put((digests[i] as { sha256: string }).sha256, bytes, limits.bundleBytes)
   }
@@ -36,10 +42,8 @@ export async function deploySources(
     await jack.blobs.put(file.sha256, await file.bytes(), limits.assetBytes)
   }
 
-  const { files: _, entry: __, name, ...settings } = request
-  const manifest = Manifest.parse({ ...manifestOf(program, digests, map), ...settings })
   return deploy(jack, payer, {
-    project: name ?? program.name ?? `app-${claim.workId.slice(-8)}`,
+    project,
     manifest,
     warnings: program.warnings.map((it) => it.text),
     claim,

@@ -89,11 +89,17 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
     await jack.blobs.sync(blobsOf(version).map((blob) => blob.sha256))
 
     const live = await changeProject(jack, project.label, async (db) => {
-      await keep(db)
+      if (!(await keep(db))) return undefined
       const live = await makeLive(db)
       await capture(db, { id: deploymentId })
       return live
     })
+    // Somebody deployed the very same meanwhile: once is enough, and costs once.
+    if (!live) {
+      await jack.engine.remove(deploymentId)
+      await release(jack.db, deploymentId)
+      return await deploy(jack, payer, it)
+    }
     return present(jack, live, deploymentId, version, {
       digest,
       created: !existing,
@@ -107,10 +113,16 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
     throw error
   }
 
-  async function keep(db: Db): Promise<void> {
-    if (!existing) await projects.add(db, project)
-    else if (!(await projects.lock(db, project.projectId))) {
-      throw new JackError('not_found', 'The project was deleted while it was deployed to.')
+  /** False when this version went live since the deploy began. */
+  async function keep(db: Db): Promise<boolean> {
+    if (existing) {
+      const now = await projects.lock(db, project.projectId)
+      if (!now)
+        throw new JackError('not_found', 'The project was deleted while it was deployed to.')
+      const moved = now.liveDeploymentId !== existing.liveDeploymentId
+      if (moved && (await isLive(jack, now, digest, manifest))) return false
+    } else {
+      await projects.add(db, project)
     }
     if (manifest.env) await jack.env.merge(db, project.projectId, manifest.env, limits.envNames)
     await deployments.add(db, {
@@ -120,6 +132,7 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
       digest,
       sizeBytes: sizeOf(version),
     })
+    return true
   }
 
   async function makeLive(db: Db): Promise<Project> {
@@ -145,6 +158,13 @@ async function requireComplete(jack: Jack, version: Version): Promise<void> {
   }
   if (version.main !== null && version.modules[0]?.name !== version.main) {
     throw new JackError('invalid_request', 'The entry must be the first of the modules.')
+  }
+  const unsafe = version.compatibilityFlags.find((flag) => /^(experimental$|unsafe_)/.test(flag))
+  if (unsafe) {
+    throw new JackError(
+      'invalid_request',
+      `The compatibility flag "${unsafe}" is not allowed here.`,
+    )
   }
   if (version.modules.reduce((sum, it) => sum + it.sizeBytes, 0) > limits.bundleBytes) {
     throw new JackError('code_too_large', `The bundle is larger than ${limits.bundleBytes} bytes.`)
@@ -182,7 +202,7 @@ function requireUpdatable(existing: Project, manifest: Manifest): void {
 }
 
 /** Whether this very version is live with these very settings, so that there is nothing to do. */
-async function isLive(
+export async function isLive(
   jack: Jack,
   project: Project,
   digest: string,
