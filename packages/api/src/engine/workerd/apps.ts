@@ -1,36 +1,30 @@
-import { chmodSync, chownSync } from 'node:fs'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { join } from 'node:path'
 import type { ErrorCode } from '@jackcloud/sdk/wire'
-import { Client, Pool } from 'undici'
 import { JackError } from '../../Errors.ts'
-import type { App, AppName, EngineEvents, Lease, RunningApp } from '../Engine.ts'
-import { ownMemoryBytes, type ProcessClock } from './clock.ts'
+import type { App, AppName, Lease, RunningApp } from '../Engine.ts'
+import {
+  type BootOptions,
+  bootApp,
+  checkEnvironment,
+  type HostedApp,
+  type LiveApp,
+} from './boot.ts'
+import { ownMemoryBytes } from './clock.ts'
 import { appConfig, environmentNames } from './config.ts'
 import type { Configs } from './configs.ts'
-import { type EgressOptions, egressServer } from './egress.ts'
-import { limitLogs } from './logs.ts'
-import { type OutputLine, outOfMemory, uncaught } from './output.ts'
-import { type Processes, StartError, type WorkerProcess } from './processes.ts'
+import { outOfMemory } from './output.ts'
 import { startFailure } from './startFailure.ts'
-import type { Guard, Watchdog } from './watchdog.ts'
+import type { Watchdog } from './watchdog.ts'
 
-export interface AppsOptions {
-  processes: Processes
+export interface AppsOptions extends BootOptions {
   configs: Configs
-  clock: ProcessClock
   watchdog: Watchdog
-  events: EngineEvents
   idleMs: number
   maxLive: number
-  egress: EgressOptions
-  assets?: (deploymentId: string, request: IncomingMessage, response: ServerResponse) => void
-  now: () => number
 }
 
 /** One revision of one deployment. Keeps what a start needs but the modules: those are in the compiled config. */
 interface Version {
-  app: Omit<App, 'modules'>
+  app: HostedApp
   digest: string
   /** Grows: the highest of a deployment is its current one. */
   order: number
@@ -41,28 +35,11 @@ interface Version {
   retryAt: number
 }
 
-interface LiveApp {
-  process: WorkerProcess
-  requests: Pool
-  control: Client
-  leases: number
-  idleSince: number
-  startedAt: Date
-  /** No new requests: it is being replaced or put to sleep. */
-  ending?: Promise<void>
-  /** When it ended by our doing, so that its exit is no crash. */
-  expected: boolean
-  guard?: Guard | undefined
-  billedNs: bigint
-  ticked: { cpuNs: bigint; at: number }
-  /** CPU clock when the ping was sent that is not answered yet. */
-  pingedNs?: bigint | undefined
-}
-
 const METER_MS = 250
 const STUCK_MS = 25
 const DRAIN_MS = 30_000
-const START_MS = 5000
+/** The longest that a start waits for room. */
+const ROOM_MS = 5000
 /** Between asking a process to end and ending it: for what the app does after its last response. */
 const GRACE_MS = 2000
 
@@ -254,103 +231,13 @@ export class Apps {
       const { configs } = this.#options
       const compiled = await configs.find(version.digest)
       const config = compiled ?? (await configs.compile(appConfig(await load())))
-      return await this.#boot(version, config, code)
+      const live = await bootApp(this.#options, version.app, config, code)
+      void live.process.exited.then(() => this.#ended(version, live))
+      // A first connection of its own costs the first request nothing; and it shows that the app answers at all.
+      void this.#ping(version, live)
+      return live
     } finally {
       this.#starting--
-    }
-  }
-
-  async #boot(version: Version, config: string, code: ErrorCode): Promise<LiveApp> {
-    const { processes, clock, now } = this.#options
-    const { app } = version
-    const names = environmentNames(app)
-    const servers: Server[] = []
-    const log = this.#logOf(version)
-    let process: WorkerProcess
-    try {
-      process = await processes.start({
-        purpose: 'app',
-        config,
-        memoryMb: app.limits.memoryMb,
-        startTimeoutMs: START_MS,
-        listens: ['http', 'control'],
-        connects: [
-          ...(app.egress === 'public' ? ['outbound'] : []),
-          ...(app.assetsBinding ? ['assets'] : []),
-        ],
-        env: Object.fromEntries(
-          names.map(([name, variable]) => [variable, app.env[name] as string]),
-        ),
-        onLine: log,
-        prepare: async (dir, uid) => {
-          if (app.egress === 'public')
-            servers.push(
-              await listen(egressServer(this.#options.egress), join(dir, 'outbound.sock'), uid),
-            )
-          if (app.assetsBinding)
-            servers.push(await listen(this.#assetsServer(app), join(dir, 'assets.sock'), uid))
-        },
-      })
-    } catch (error) {
-      for (const server of servers) server.close()
-      if (error instanceof StartError) throw startFailure(code, error.message)
-      throw error
-    }
-    const client = { socketPath: process.socket('http'), headersTimeout: 0, bodyTimeout: 0 }
-    const startCpu = clock.cpuNs(process.pid)
-    const live: LiveApp = {
-      process,
-      requests: new Pool('http://app', { ...client, connections: 256, keepAliveTimeout: 600_000 }),
-      control: new Client('http://app', {
-        socketPath: process.socket('control'),
-        headersTimeout: 0,
-        keepAliveTimeout: 600_000,
-      }),
-      leases: 0,
-      idleSince: now(),
-      startedAt: new Date(now()),
-      expected: false,
-      billedNs: startCpu,
-      ticked: { cpuNs: startCpu, at: performance.now() },
-    }
-    void process.exited.then(() => {
-      for (const server of servers) {
-        server.close()
-        server.closeAllConnections()
-      }
-      this.#ended(version, live)
-    })
-    // A first connection of its own costs the first request nothing; and it shows that the app answers at all.
-    void this.#ping(version, live)
-    return live
-  }
-
-  #assetsServer(app: Omit<App, 'modules'>): Server {
-    return createServer((request, response) => {
-      if (this.#options.assets) this.#options.assets(app.deploymentId, request, response)
-      else response.writeHead(404).end()
-    })
-  }
-
-  #logOf(version: Version): (line: OutputLine) => void {
-    const { deploymentId, revision, projectId } = version.app
-    const write = limitLogs(
-      (line) =>
-        this.#options.events.log({
-          ...line,
-          deploymentId,
-          revision,
-          projectId,
-          at: new Date(this.#options.now()),
-        }),
-      this.#options.now,
-    )
-    return (line) => {
-      if (line.from === 'program') write(line)
-      else {
-        const message = uncaught(line.message)
-        if (message !== undefined) write({ level: 'error', message: `Uncaught ${message}` })
-      }
     }
   }
 
@@ -529,7 +416,7 @@ export class Apps {
    * or waits for one that is being started: that one may sleep soon.
    */
   async #takeRoom(): Promise<void> {
-    for (const until = performance.now() + START_MS; ; await pause(20)) {
+    for (const until = performance.now() + ROOM_MS; ; await pause(20)) {
       const live = this.#live()
       const { maxLive } = this.#options
       const fits = live.length + this.#starting + this.#draining.size < maxLive
@@ -575,31 +462,6 @@ const usable = (live: LiveApp | undefined) =>
 
 /** Heap, and as much again for buffers, WebAssembly and the runtime itself. */
 const memoryCapMb = (version: Version) => version.app.limits.memoryMb * 2 + 64
-
-/** What a process's environment cannot carry. */
-function checkEnvironment(app: App, code: ErrorCode): void {
-  for (const [name, value] of Object.entries(app.env)) {
-    if (value.includes('\0') || Buffer.byteLength(value) > MAX_VALUE_BYTES)
-      throw new JackError(code, `The variable ${name} cannot be passed to the app`, {
-        hint: 'A value has at most 120 KB and no NUL character',
-        fields: { output: `${name} is too long or has a NUL character` },
-      })
-  }
-}
-
-const MAX_VALUE_BYTES = 120_000
-
-/** A server of ours that the process may connect to. */
-async function listen(server: Server, path: string, uid: number | undefined): Promise<Server> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(path, resolve)
-  })
-  if (uid !== undefined) chownSync(path, uid, uid)
-  chmodSync(path, 0o600)
-  server.unref()
-  return server
-}
 
 const lastLine = (text: string) => text.trim().split('\n').at(-1)?.slice(0, 500) || 'It ended'
 

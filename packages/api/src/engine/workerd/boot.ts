@@ -1,0 +1,170 @@
+import { chmodSync, chownSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { join } from 'node:path'
+import type { ErrorCode } from '@jackcloud/sdk/wire'
+import { Client, Pool } from 'undici'
+import { JackError } from '../../Errors.ts'
+import type { App, EngineEvents } from '../Engine.ts'
+import type { ProcessClock } from './clock.ts'
+import { environmentNames } from './config.ts'
+import { type EgressOptions, egressServer } from './egress.ts'
+import { limitLogs } from './logs.ts'
+import { type OutputLine, uncaught } from './output.ts'
+import { type Processes, StartError, type WorkerProcess } from './processes.ts'
+import { startFailure } from './startFailure.ts'
+import type { Guard } from './watchdog.ts'
+
+/** An app as the engine keeps it: its modules are in the compiled config. */
+export type HostedApp = Omit<App, 'modules'>
+
+export interface BootOptions {
+  processes: Processes
+  clock: ProcessClock
+  events: EngineEvents
+  egress: EgressOptions
+  assets?: (deploymentId: string, request: IncomingMessage, response: ServerResponse) => void
+  now: () => number
+}
+
+/** A process that answers for an app. */
+export interface LiveApp {
+  process: WorkerProcess
+  requests: Pool
+  control: Client
+  leases: number
+  idleSince: number
+  startedAt: Date
+  /** No new requests: it is being replaced or put to sleep. */
+  ending?: Promise<void>
+  /** When it ended by our doing, so that its exit is no crash. */
+  expected: boolean
+  guard?: Guard | undefined
+  billedNs: bigint
+  ticked: { cpuNs: bigint; at: number }
+  /** CPU clock when the ping was sent that is not answered yet. */
+  pingedNs?: bigint | undefined
+}
+
+const START_MS = 5000
+
+/**
+ * Starts a process with an app in it, and the servers that it may connect to; they end with it.
+ * Throws `code` with what the app said when it does not start.
+ *
+ * @param config path of the compiled config
+ */
+export async function bootApp(
+  options: BootOptions,
+  app: HostedApp,
+  config: string,
+  code: ErrorCode,
+): Promise<LiveApp> {
+  const { processes, clock, now } = options
+  const names = environmentNames(app)
+  const servers: Server[] = []
+  let process: WorkerProcess
+  try {
+    process = await processes.start({
+      purpose: 'app',
+      config,
+      memoryMb: app.limits.memoryMb,
+      startTimeoutMs: START_MS,
+      listens: ['http', 'control'],
+      connects: [
+        ...(app.egress === 'public' ? ['outbound'] : []),
+        ...(app.assetsBinding ? ['assets'] : []),
+      ],
+      env: Object.fromEntries(names.map(([name, variable]) => [variable, app.env[name] as string])),
+      onLine: logOf(options, app),
+      prepare: async (dir, uid) => {
+        if (app.egress === 'public')
+          servers.push(await listen(egressServer(options.egress), join(dir, 'outbound.sock'), uid))
+        if (app.assetsBinding)
+          servers.push(await listen(assetsServer(options, app), join(dir, 'assets.sock'), uid))
+      },
+    })
+  } catch (error) {
+    for (const server of servers) server.close()
+    if (error instanceof StartError) throw startFailure(code, error.message)
+    throw error
+  }
+  const client = { socketPath: process.socket('http'), headersTimeout: 0, bodyTimeout: 0 }
+  const startCpu = clock.cpuNs(process.pid)
+  const live: LiveApp = {
+    process,
+    requests: new Pool('http://app', { ...client, connections: 256, keepAliveTimeout: 600_000 }),
+    control: new Client('http://app', {
+      socketPath: process.socket('control'),
+      headersTimeout: 0,
+      keepAliveTimeout: 600_000,
+    }),
+    leases: 0,
+    idleSince: now(),
+    startedAt: new Date(now()),
+    expected: false,
+    billedNs: startCpu,
+    ticked: { cpuNs: startCpu, at: performance.now() },
+  }
+  void process.exited.then(() => {
+    for (const server of servers) {
+      server.close()
+      server.closeAllConnections()
+    }
+  })
+  return live
+}
+
+function assetsServer({ assets }: BootOptions, app: HostedApp): Server {
+  return createServer((request, response) => {
+    if (assets) assets(app.deploymentId, request, response)
+    else response.writeHead(404).end()
+  })
+}
+
+/** What the app prints goes to the log; of what workerd says, the errors that nobody caught. */
+function logOf({ events, now }: BootOptions, app: HostedApp): (line: OutputLine) => void {
+  const { deploymentId, revision, projectId } = app
+  const write = limitLogs(
+    (line) =>
+      events.log({
+        ...line,
+        deploymentId,
+        revision,
+        projectId,
+        at: new Date(now()),
+      }),
+    now,
+  )
+  return (line) => {
+    if (line.from === 'program') write(line)
+    else {
+      const message = uncaught(line.message)
+      if (message !== undefined) write({ level: 'error', message: `Uncaught ${message}` })
+    }
+  }
+}
+
+/** What a process's environment cannot carry. */
+export function checkEnvironment(app: Pick<App, 'env'>, code: ErrorCode): void {
+  for (const [name, value] of Object.entries(app.env)) {
+    if (value.includes('\0') || Buffer.byteLength(value) > MAX_VALUE_BYTES)
+      throw new JackError(code, `The variable ${name} cannot be passed to the app`, {
+        hint: 'A value has at most 120 KB and no NUL character',
+        fields: { output: `${name} is too long or has a NUL character` },
+      })
+  }
+}
+
+const MAX_VALUE_BYTES = 120_000
+
+/** A server of ours that the process may connect to. */
+async function listen(server: Server, path: string, uid: number | undefined): Promise<Server> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(path, resolve)
+  })
+  if (uid !== undefined) chownSync(path, uid, uid)
+  chmodSync(path, 0o600)
+  server.unref()
+  return server
+}
