@@ -76,6 +76,8 @@ export class Processes {
     }
     try {
       await options.prepare?.(dir, uid)
+      // Who closes waits for what has been started, so nothing may be started behind its back.
+      if (this.#closed) throw new StartError('It was to start while everything ends')
     } catch (error) {
       gone()
       throw error
