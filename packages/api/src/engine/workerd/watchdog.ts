@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import type { ProcessClock } from './clock.ts'
-import { ARMED, FIRED, IDLE, REASONS, type Reason, SLOTS } from './watchdogSlots.ts'
+import { ARMED, FIRED, IDLE, REASONS, type Reason, SLOTS, STOP } from './watchdogSlots.ts'
 
 export interface Guarded {
   pid: number
@@ -23,7 +23,7 @@ export interface Guard {
  */
 export class Watchdog {
   readonly #shared = {
-    control: new SharedArrayBuffer(8),
+    control: new SharedArrayBuffer(12),
     numbers: new SharedArrayBuffer(SLOTS * 16),
     times: new SharedArrayBuffer(SLOTS * 32),
   }
@@ -80,7 +80,13 @@ export class Watchdog {
     }
   }
 
+  /** The thread ends by itself: to cut it off inside of native code would end the whole process. */
   async close(): Promise<void> {
-    await this.#thread.terminate()
+    const ended = new Promise((resolve) => this.#thread.once('exit', resolve))
+    this.#thread.ref()
+    Atomics.store(this.#control, 2, STOP)
+    Atomics.add(this.#control, 0, 1)
+    Atomics.notify(this.#control, 0)
+    await ended
   }
 }

@@ -1,7 +1,7 @@
 import { setPriority } from 'node:os'
 import { workerData } from 'node:worker_threads'
 import { openProcessClock, ownMemoryBytes } from './clock.ts'
-import { ARMED, FIRED, REASONS, type Reason } from './watchdogSlots.ts'
+import { ARMED, FIRED, REASONS, type Reason, STOP } from './watchdogSlots.ts'
 
 const control = new Int32Array(workerData.control)
 const numbers = new Int32Array(workerData.numbers)
@@ -20,7 +20,9 @@ try {
 }
 
 for (let round = 0; ; round++) {
+  // The counter first: whoever stops the thread counts up after saying so.
   const seen = Atomics.load(control, 0)
+  if (Atomics.load(control, 2) === STOP) break
   let wait = 60_000
   for (let slot = 0; slot < (control[1] as number); slot++) {
     const at = slot * 4
