@@ -1,4 +1,4 @@
-import type { AssetSettings, Manifest } from '@jackcloud/sdk/wire'
+import type { AssetSettings, Binding, Manifest, QueueConsumer } from '@jackcloud/sdk/wire'
 
 /** An immutable version of a project: what runs, and how. Content is named by sha256; the bytes are blobs. */
 export interface Deployment {
@@ -24,6 +24,11 @@ export interface Version {
   compatibilityDate: string
   compatibilityFlags: string[]
   vars: Record<string, string>
+  bindings: Binding[]
+  crons: string[]
+  queueConsumers: QueueConsumer[]
+  /** The only hosts that it may reach; null for every public one. */
+  egress: string[] | null
 }
 
 /** The version that a manifest describes, in canonical order. */
@@ -43,6 +48,10 @@ export function versionOf(manifest: Manifest, defaultDate: string): Version {
     compatibilityDate: manifest.compatibility_date ?? defaultDate,
     compatibilityFlags: [...new Set(manifest.compatibility_flags)].sort(),
     vars: Object.fromEntries(Object.entries(manifest.vars).sort(([a], [b]) => (a < b ? -1 : 1))),
+    bindings: manifest.bindings.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    crons: [...new Set(manifest.crons)].sort(),
+    queueConsumers: manifest.queue_consumers.toSorted((a, b) => (a.queue < b.queue ? -1 : 1)),
+    egress: manifest.egress ? [...new Set(manifest.egress)].sort() : null,
   }
 }
 

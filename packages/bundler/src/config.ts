@@ -8,6 +8,17 @@ import type { Source } from './Source.ts'
 export type NotFound = 'none' | '404-page' | 'single-page-application'
 export type Html = 'auto-trailing-slash' | 'force-trailing-slash' | 'drop-trailing-slash' | 'none'
 
+/** How a program takes the messages of a queue; the names are wrangler's, times in seconds. */
+export interface QueueConsumer {
+  queue: string
+  max_batch_size?: number
+  max_batch_timeout?: number
+  max_retries?: number
+  retry_delay?: number
+  max_concurrency?: number
+  dead_letter_queue?: string
+}
+
 /** What the configuration files of a program say, `jack.json` over wrangler's. */
 export interface Config {
   /** The configuration file that names the entry, for messages. */
@@ -29,9 +40,13 @@ export interface Config {
     workerFirst: boolean | string[]
   }
   kv: string[]
-  d1: string[]
+  d1: { binding: string; database: string }[]
   durableObjects: { binding: string; className: string }[]
+  queues: { binding: string; queue: string }[]
+  queueConsumers: QueueConsumer[]
+  services: { binding: string; service: string }[]
   crons: string[]
+  egress?: string[]
   rules: Rule[]
   alias: Record<string, string>
   define: Record<string, string>
@@ -46,7 +61,7 @@ const wranglerFiles = ['wrangler.json', 'wrangler.jsonc', 'wrangler.toml']
 const wranglerKeys = new Set(
   (
     'name main compatibility_date compatibility_flags vars assets kv_namespaces d1_databases ' +
-    'durable_objects triggers rules alias define site tsconfig minify pages_build_output_dir ' +
+    'durable_objects queues services triggers rules alias define site tsconfig minify pages_build_output_dir ' +
     '$schema account_id workers_dev preview_urls send_metrics dev observability logpush ' +
     'upload_source_maps keep_vars migrations find_additional_modules base_dir preserve_file_names ' +
     'usage_model jsx_factory jsx_fragment keep_names legacy_env'
@@ -56,7 +71,7 @@ const wranglerKeys = new Set(
 /** Keys of wrangler that mean something which Jack does not do, and what the author should know. */
 const notCarried = new Map<string, string>([
   ...(
-    'r2_buckets queues services vectorize ai browser hyperdrive analytics_engine_datasets workflows ' +
+    'r2_buckets vectorize ai browser hyperdrive analytics_engine_datasets workflows ' +
     'send_email mtls_certificates dispatch_namespaces version_metadata images media pipelines ' +
     'secrets_store_secrets ratelimits unsafe wasm_modules text_blobs data_blobs vpc_services ' +
     'unsafe_hello_world worker_loaders stream'
@@ -79,9 +94,10 @@ const notCarried = new Map<string, string>([
 ])
 
 const jackKeys = new Set(
-  '$schema name main assets compatibility_date compatibility_flags vars ttl_hours budget_usd url'.split(
-    ' ',
-  ),
+  (
+    '$schema name main assets compatibility_date compatibility_flags vars ttl_hours budget_usd url ' +
+    'kv_namespaces d1_databases durable_objects queues services triggers egress migrations'
+  ).split(' '),
 )
 const assetKeys = new Set(
   'directory binding not_found_handling html_handling run_worker_first'.split(' '),
@@ -97,6 +113,9 @@ export async function readConfig(source: Source): Promise<Config> {
     kv: [],
     d1: [],
     durableObjects: [],
+    queues: [],
+    queueConsumers: [],
+    services: [],
     crons: [],
     rules: [],
     alias: {},
@@ -133,6 +152,7 @@ function readWrangler(table: Table, config: Config): void {
     } else if (!wranglerKeys.has(key)) table.unknown(key, [...wranglerKeys, ...notCarried.keys()])
   }
   readCommon(table, config)
+  readBindings(table, config)
   readAssets(table, config)
   const pages = table.string('pages_build_output_dir')
   if (pages !== undefined && !config.assets) config.assets = onlyDirectory(pages)
@@ -145,21 +165,6 @@ function readWrangler(table: Table, config: Config): void {
       hint: 'Use "assets": { "directory": ... } instead.',
     })
   }
-  config.kv = table.tables('kv_namespaces').flatMap((entry) => entry.required('binding'))
-  config.d1 = table.tables('d1_databases').flatMap((entry) => entry.required('binding'))
-  for (const entry of table.table('durable_objects')?.tables('bindings') ?? []) {
-    const [binding] = entry.required('name')
-    const [className] = entry.required('class_name')
-    if (entry.string('script_name') !== undefined) {
-      config.warnings.push({
-        file: table.file,
-        text: `The Durable Object ${binding} lives in another Worker, which Jack does not carry.`,
-      })
-    } else if (binding !== undefined && className !== undefined) {
-      config.durableObjects.push({ binding, className })
-    }
-  }
-  config.crons = table.table('triggers')?.strings('crons') ?? []
   for (const entry of table.tables('rules')) {
     const type = entry.string('type')
     const globs = entry.strings('globs') ?? []
@@ -183,11 +188,14 @@ function readWrangler(table: Table, config: Config): void {
 function readJack(table: Table, config: Config): void {
   for (const key of table.keys()) if (!jackKeys.has(key)) table.unknown(key, jackKeys)
   readCommon(table, config)
+  readBindings(table, config)
   readAssets(table, config)
   const ttlHours = table.number('ttl_hours')
   if (ttlHours !== undefined) config.ttlHours = ttlHours
   const budgetUsd = table.number('budget_usd')
   if (budgetUsd !== undefined) config.budgetUsd = budgetUsd
+  const egress = table.strings('egress')
+  if (egress !== undefined) config.egress = egress
 }
 
 function readCommon(table: Table, config: Config): void {
@@ -219,6 +227,72 @@ function readCommon(table: Table, config: Config): void {
       writable: true,
     })
   }
+}
+
+/** The same words in `jack.json` as in wrangler's files; what `jack.json` names replaces what wrangler's names. */
+function readBindings(table: Table, config: Config): void {
+  if (table.has('kv_namespaces'))
+    config.kv = table.tables('kv_namespaces').flatMap((entry) => entry.required('binding'))
+  if (table.has('d1_databases')) {
+    config.d1 = table.tables('d1_databases').map((entry) => {
+      const [binding] = entry.required('binding')
+      return { binding, database: entry.string('database_name') ?? binding }
+    })
+  }
+  const objects = table.table('durable_objects')
+  if (objects) config.durableObjects = []
+  for (const entry of objects?.tables('bindings') ?? []) {
+    const [binding] = entry.required('name')
+    const [className] = entry.required('class_name')
+    if (entry.string('script_name') === undefined)
+      config.durableObjects.push({ binding, className })
+    else {
+      config.warnings.push({
+        file: table.file,
+        text: `The Durable Object ${binding} lives in another Worker, which Jack does not carry.`,
+      })
+    }
+  }
+  const queues = table.table('queues')
+  if (queues) {
+    config.queues = queues.tables('producers').map((entry) => ({
+      binding: entry.required('binding')[0],
+      queue: entry.required('queue')[0],
+    }))
+    config.queueConsumers = queues.tables('consumers').map(queueConsumer)
+  }
+  if (table.has('services')) {
+    config.services = table.tables('services').map((entry) => {
+      if (entry.string('entrypoint') !== undefined) {
+        config.warnings.push({
+          file: table.file,
+          text: 'A service binding reaches the fetch handler of the other project, not a named entrypoint.',
+        })
+      }
+      return { binding: entry.required('binding')[0], service: entry.required('service')[0] }
+    })
+  }
+  const crons = table.table('triggers')?.strings('crons')
+  if (crons !== undefined) config.crons = crons
+}
+
+function queueConsumer(entry: Table): QueueConsumer {
+  const consumer: QueueConsumer = { queue: entry.required('queue')[0] }
+  for (const key of [
+    'max_batch_size',
+    'max_batch_timeout',
+    'max_retries',
+    'retry_delay',
+    'max_concurrency',
+  ] as const) {
+    const value = entry.value(key)
+    if (value === undefined || value === null) continue
+    if (typeof value !== 'number' || value < 0) return entry.fail(key, 'a number')
+    consumer[key] = value
+  }
+  const dead = entry.string('dead_letter_queue')
+  if (dead !== undefined) consumer.dead_letter_queue = dead
+  return consumer
 }
 
 function readAssets(table: Table, config: Config): void {
@@ -303,6 +377,10 @@ class Table {
 
   keys(): string[] {
     return Object.keys(this.#values)
+  }
+
+  has(key: string): boolean {
+    return this.value(key) !== undefined
   }
 
   value(key: string): unknown {

@@ -117,8 +117,11 @@ describe('what a program is made of', () => {
         compatibilityFlags: ['nodejs_compat'],
         vars: { MODE: 'live' },
         kv: ['KV'],
-        d1: ['DB'],
+        d1: [{ binding: 'DB', database: 'DB' }],
         durableObjects: [{ binding: 'ROOM', className: 'Room' }],
+        queues: [],
+        queueConsumers: [],
+        services: [],
         crons: ['0 * * * *'],
       })
       expect(program.warnings.map(({ text }) => text)).toEqual([

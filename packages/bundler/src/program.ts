@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { BundleError, type Diagnostic } from './BundleError.ts'
 import type { Bundle, BundleOptions, OpenedProgram } from './bundle.ts'
 import { bundleEntry, checkSetSize, openProgram } from './bundle.ts'
-import type { Config, Html, NotFound } from './config.ts'
+import type { Config, Html, NotFound, QueueConsumer } from './config.ts'
 import { jsonc } from './config.ts'
 import { findEntry, siteFolders } from './entry.ts'
 import type { Files } from './Files.ts'
@@ -49,10 +49,15 @@ export interface Program {
     budgetUsd?: number
     /** Names of the bindings. */
     kv: string[]
-    d1: string[]
+    d1: { binding: string; database: string }[]
     durableObjects: { binding: string; className: string }[]
+    queues: { binding: string; queue: string }[]
+    queueConsumers: QueueConsumer[]
+    services: { binding: string; service: string }[]
     /** Five fields each, as written. */
     crons: string[]
+    /** The only hosts that the program may reach; undefined for every public one. */
+    egress?: string[]
   }
   /** SHA-256 (hex) over modules, assets and settings: the same digest is the same deployment. */
   digest: string
@@ -260,7 +265,11 @@ function settingsOf(config: Config): Program['settings'] {
     kv: config.kv,
     d1: config.d1,
     durableObjects: config.durableObjects,
+    queues: config.queues,
+    queueConsumers: config.queueConsumers,
+    services: config.services,
     crons: config.crons,
+    ...(config.egress === undefined ? {} : { egress: config.egress }),
   }
 }
 

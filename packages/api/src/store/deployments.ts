@@ -93,7 +93,8 @@ export async function previousOf(
 const toDeployment = (row: Selectable<ProjectTables['deployment']>): Deployment => ({
   deploymentId: row.deployment_id,
   projectId: row.project_id,
-  version: row.version,
+  // Versions from before there were bindings.
+  version: { bindings: [], crons: [], queueConsumers: [], egress: null, ...row.version },
   digest: row.digest,
   sizeBytes: Number(row.size_bytes),
   createdAt: row.created_at,

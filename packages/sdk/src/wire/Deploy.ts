@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { capabilities } from './Bindings.ts'
 import { Files } from './Execute.ts'
 import { EnvName, ProjectName, Timestamp } from './Names.ts'
 import { Usd, UsdInput } from './Usd.ts'
@@ -82,6 +83,7 @@ export const Manifest = z.strictObject({
   compatibility_flags: z.array(z.string().max(100)).max(50).default([]),
   /** Variables that belong to this version, in plain sight. Secrets go into `env`. */
   vars: z.record(EnvName, z.string()).default({}),
+  ...capabilities,
   ...projectSettings,
 })
 export type Manifest = z.infer<typeof Manifest>

@@ -1,5 +1,6 @@
 // The contract. Whatever the API, the SDK, the CLI and the docs share is exported here, and nothing else is shared.
 export * from './Account.ts'
+export * from './Bindings.ts'
 export { type ErrorCode, errorCodes, isErrorCode } from './codes.ts'
 export * from './Deploy.ts'
 export * from './Execute.ts'

@@ -1,3 +1,4 @@
+import type { QueueConsumer } from './Bindings.ts'
 import type { ManifestInput } from './Deploy.ts'
 
 /** What a program needs when it does not say its own date. */
@@ -26,6 +27,15 @@ export interface ProgramShape {
     vars: Record<string, string>
     ttlHours?: number
     budgetUsd?: number
+    /** `namespace` is the binding's own name: a program's data stays when it moves between accounts. */
+    kv: string[]
+    d1: { binding: string; database: string }[]
+    durableObjects: { binding: string; className: string }[]
+    queues: { binding: string; queue: string }[]
+    services: { binding: string; service: string }[]
+    queueConsumers: QueueConsumer[]
+    crons: string[]
+    egress?: string[]
   }
 }
 
@@ -70,6 +80,32 @@ export function manifestOf(
     compatibility_date: date,
     compatibility_flags: [...flags],
     vars: settings.vars,
+    bindings: [
+      ...settings.kv.map((name) => ({ type: 'kv' as const, name, namespace: name })),
+      ...settings.d1.map(({ binding: name, database }) => ({
+        type: 'd1' as const,
+        name,
+        database,
+      })),
+      ...settings.durableObjects.map(({ binding: name, className: class_name }) => ({
+        type: 'durable_object' as const,
+        name,
+        class_name,
+      })),
+      ...settings.queues.map(({ binding: name, queue }) => ({
+        type: 'queue' as const,
+        name,
+        queue,
+      })),
+      ...settings.services.map(({ binding: name, service }) => ({
+        type: 'service' as const,
+        name,
+        service,
+      })),
+    ],
+    crons: settings.crons,
+    queue_consumers: settings.queueConsumers,
+    ...(settings.egress && { egress: settings.egress }),
     ...(settings.ttlHours !== undefined && { ttl_hours: settings.ttlHours }),
     ...(settings.budgetUsd !== undefined && { budget_usd: settings.budgetUsd.toFixed(6) }),
   }
