@@ -1,5 +1,5 @@
 import type { Selectable } from 'kysely'
-import type { Deployment } from '../Deployment.ts'
+import type { Deployment, Version } from '../Deployment.ts'
 import type { Db } from './database.ts'
 import type { ProjectTables } from './tables.ts'
 
@@ -93,9 +93,16 @@ export async function previousOf(
 const toDeployment = (row: Selectable<ProjectTables['deployment']>): Deployment => ({
   deploymentId: row.deployment_id,
   projectId: row.project_id,
-  // Versions from before there were bindings.
-  version: { bindings: [], crons: [], queueConsumers: [], egress: null, ...row.version },
+  version: { ...withoutCapabilities, ...row.version },
   digest: row.digest,
   sizeBytes: Number(row.size_bytes),
   createdAt: row.created_at,
 })
+
+/** What versions lack that were stored before there were bindings. */
+const withoutCapabilities: Partial<Version> = {
+  bindings: [],
+  crons: [],
+  queueConsumers: [],
+  egress: null,
+}
