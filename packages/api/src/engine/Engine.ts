@@ -31,6 +31,17 @@ export interface Engine {
    */
   open(name: AppName, load: () => Promise<App>): Promise<Lease>
 
+  /**
+   * Calls a version's `scheduled` handler, waking it when it sleeps. Resolves when the handler and all that it waits for
+   * is over, also when it threw. Throws `app_failed` when it does not start or ends meanwhile, and `signal`'s reason.
+   */
+  scheduled(
+    name: AppName,
+    load: () => Promise<App>,
+    event: ScheduledEvent,
+    signal?: AbortSignal,
+  ): Promise<ScheduledOutcome>
+
   /** Forgets a version and ends its process after its requests. */
   remove(deploymentId: string): Promise<void>
 
@@ -59,6 +70,8 @@ export interface App extends AppName {
   env: Record<string, string>
   /** Name of the binding through which the app reads its static assets, if it wants one. */
   assetsBinding?: string
+  /** It is started on a schedule: its entry must have a `scheduled` handler, and needs no other. */
+  scheduled?: boolean
   limits: { memoryMb: number; requestCpuMs: number }
   /** Where its own fetches may go: any public address, or nowhere. */
   egress: 'public' | 'none'
@@ -78,6 +91,19 @@ export interface Lease {
   /** Headers that the engine needs on every request, such as the name of a script. */
   headers: Record<string, string>
   release(): void
+}
+
+export interface ScheduledEvent {
+  /** The expression that is due, as the app wrote it. */
+  cron: string
+  scheduledAt: Date
+}
+
+export interface ScheduledOutcome {
+  /** "ok", "exception", or another word of the runtime's for how it ended. */
+  outcome: string
+  /** What it threw, when that is known. */
+  error?: string
 }
 
 export interface Execution {

@@ -358,6 +358,75 @@ export function engineContract(
       }
     })
 
+    it('wakes an app for its schedule, and tells how that went when all of it is over', async () => {
+      const hosted = app(
+        `export default {
+          async scheduled({ cron, scheduledTime }, env, ctx) {
+            if (cron === "2 * * * *") throw new Error("no luck");
+            ctx.waitUntil(new Promise((r) => setTimeout(r, 100)).then(() => console.log("late", cron, scheduledTime)));
+          } }`,
+        { scheduled: true },
+      )
+      const at = (cron: string) => ({ cron, scheduledAt: new Date(60_000) })
+      const load = async () => hosted
+      expect(await engine.scheduled(hosted, load, at('1 * * * *'))).toEqual({ outcome: 'ok' })
+      const logs = () => told.logs.filter((line) => line.deploymentId === hosted.deploymentId)
+      await until(() => logs().length === 1)
+      expect(logs()[0]).toMatchObject({ level: 'log', message: 'late 1 * * * * 60000' })
+      expect(await engine.scheduled(hosted, load, at('2 * * * *'))).toMatchObject({
+        outcome: 'exception',
+      })
+      await until(() => logs().some((line) => line.message.startsWith('Uncaught Error: no luck')))
+      expect(engine.running().find((it) => it.deploymentId === hosted.deploymentId)).toMatchObject({
+        requests: 0,
+      })
+    })
+
+    it('refuses an app with a schedule that has no handler for it', async () => {
+      const hosted = app('export default { fetch() {} }', { scheduled: true })
+      await expect(engine.put(hosted)).rejects.toMatchObject({
+        code: 'deploy_failed',
+        fields: { output: expect.stringMatching(/no scheduled method/) },
+      })
+    })
+
+    it('lets go of a scheduled handler that takes too long, or whose app ends', async () => {
+      const hosted = app(
+        'export default { scheduled: ({ cron }) => { if (cron === "1 * * * *") return new Promise((r) => setTimeout(r, 1e6)); for (;;); } }',
+        { scheduled: true },
+      )
+      const gone = new AbortController()
+      const event = { cron: '1 * * * *', scheduledAt: new Date() }
+      const running = engine.scheduled(hosted, async () => hosted, event, gone.signal)
+      const requests = () =>
+        engine.running().find((it) => it.deploymentId === hosted.deploymentId)?.requests
+      await until(() => requests() === 1)
+      gone.abort(new Error('too long'))
+      await expect(running).rejects.toThrow('too long')
+      expect(requests()).toBe(0)
+      const spins = engine.scheduled(hosted, async () => hosted, { ...event, cron: '2 * * * *' })
+      await expect(spins).rejects.toMatchObject({ code: 'app_failed' })
+      expect(told.killed).toContainEqual({ deploymentId: hosted.deploymentId, reason: 'cpu' })
+    })
+
+    it("gives an app that forges the supervisor's requests nothing but its cache", async () => {
+      const hosted = app(
+        `let ran = 0; export default {
+          scheduled() { ran++ },
+          async fetch(request) {
+            const attack = new Request("http://app/", { method: "POST", body: JSON.stringify({ cron: "x", at: 0 }) });
+            const tries = [() => caches.default.put(attack, new Response("x")), () => caches.default.match(attack),
+              () => caches.default.delete(attack), () => caches.default.match("http://app/scheduled", { ignoreMethod: true }),
+              () => caches.default.match(attack, { ignoreMethod: true }), () => fetch(attack)];
+            for (const attempt of tries) try { await attempt() } catch {}
+            await caches.default.put("http://app/", new Response("kept", { headers: { "cache-control": "max-age=60" } }));
+            return new Response(ran + " " + await (await caches.default.match("http://app/")).text());
+          } }`,
+        { scheduled: true, egress: 'none' },
+      )
+      expect(await get(engine, hosted)).toEqual({ status: 200, body: '0 kept' })
+    })
+
     it('forgets a removed version after its requests', async () => {
       const hosted = app(
         'export default { async fetch() { await new Promise((r) => setTimeout(r, 200)); return new Response("late") } }',

@@ -1,6 +1,13 @@
 import type { ErrorCode } from '@jackcloud/sdk/wire'
 import { JackError } from '../../Errors.ts'
-import type { App, AppName, Lease, RunningApp } from '../Engine.ts'
+import type {
+  App,
+  AppName,
+  Lease,
+  RunningApp,
+  ScheduledEvent,
+  ScheduledOutcome,
+} from '../Engine.ts'
 import {
   type BootOptions,
   bootApp,
@@ -12,6 +19,7 @@ import { ownMemoryBytes } from './clock.ts'
 import { appConfig, environmentNames } from './config.ts'
 import type { Configs } from './configs.ts'
 import { outOfMemory } from './output.ts'
+import { callScheduled } from './scheduled.ts'
 import { startFailure } from './startFailure.ts'
 import type { Watchdog } from './watchdog.ts'
 
@@ -70,14 +78,37 @@ export class Apps {
   }
 
   async open(name: AppName, load: () => Promise<App>): Promise<Lease> {
+    const { version, live } = await this.#reach(name, load)
+    return this.#lease(version, live)
+  }
+
+  async scheduled(
+    name: AppName,
+    load: () => Promise<App>,
+    event: ScheduledEvent,
+    signal?: AbortSignal,
+  ): Promise<ScheduledOutcome> {
+    const { version, live } = await this.#reach(name, load)
+    const lease = this.#lease(version, live)
+    try {
+      return await callScheduled(live.process.socket('control'), event, signal)
+    } finally {
+      lease.release()
+    }
+  }
+
+  async #reach(
+    name: AppName,
+    load: () => Promise<App>,
+  ): Promise<{ version: Version; live: LiveApp }> {
     if (this.#closed)
       throw new JackError('unavailable', 'This server is shutting down', { retryAfterSeconds: 5 })
     const leaving = this.#find(name) ? undefined : this.#leaving(name)
     // A caller that has not heard of the new revision yet: the old one still answers, and is not started again.
-    if (leaving) return this.#lease(leaving.version, leaving.live)
+    if (leaving) return leaving
     const version = this.#find(name) ?? (await this.#loadOnce(name, load))
     const live = usable(version.live) ?? (await this.#wake(version, load))
-    return this.#lease(version, live)
+    return { version, live }
   }
 
   async remove(deploymentId: string): Promise<void> {

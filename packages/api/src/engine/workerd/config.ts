@@ -28,7 +28,10 @@ export function executeConfig(memoryMb: number): Config {
 
 /** The process that hosts one version of an app. Holds names of its variables, not one value. */
 export function appConfig(app: App): Config {
-  const files: Config['files'] = { 'entry.js': appEntry(app.main), 'control.js': controlModule }
+  const files: Config['files'] = {
+    'entry.js': appEntry(app.main, app.scheduled ? 'scheduled' : 'fetch'),
+    'control.js': controlModule,
+  }
   const modules = app.modules.map((module, i) => {
     files[`m${i}`] = module.bytes
     return `(name = ${quote(module.name)}, ${moduleField[module.type]} = embed "m${i}")`
@@ -43,8 +46,11 @@ export function appConfig(app: App): Config {
   modules = [${[entry, ...modules].join(', ')}],
   compatibilityDate = ${quote(app.compatibilityDate)}, compatibilityFlags = [${app.compatibilityFlags.map(quote).join(', ')}],
   bindings = [${bindings.join(', ')}],
-  globalOutbound = "outbound", cacheApiOutbound = "control"))`,
-    worker('control', 'embed "control.js"'),
+  globalOutbound = "outbound", cacheApiOutbound = (name = "control", entrypoint = "Cache")))`,
+    `(name = "control", worker = (
+  modules = [(name = "control.js", esModule = embed "control.js")], compatibilityDate = "2026-05-01",
+  compatibilityFlags = ["experimental", "service_binding_extra_handlers"],
+  bindings = [(name = "APP", service = "app")], globalOutbound = "internet"))`,
     app.egress === 'public'
       ? '(name = "outbound", external = (address = "unix:outbound.sock", http = (style = proxy)))'
       : worker('outbound', quote(noOutbound)),

@@ -120,24 +120,33 @@ async function run(job, bytes, at, env) {
 }
 `
 
-/** First module of a hosted app: says at deploy what is missing, and prints rejections that nobody handles. */
-export function appEntry(main: string): string {
+/** First module of a hosted app: says at deploy which handler is missing, and prints errors that nobody handles. */
+export function appEntry(main: string, wanted: 'fetch' | 'scheduled'): string {
   return `import * as app from ${JSON.stringify(`./${main}`)};
-const handler = app.default;
-if (typeof (typeof handler === "function" ? handler.prototype?.fetch : handler?.fetch) !== "function")
+const handler = app.default, { error } = console;
+const handlers = typeof handler === "function" ? handler.prototype : handler;
+if (typeof handlers?.${wanted} !== "function")
   throw new TypeError(handler === undefined
     ? ${JSON.stringify(`${main} has no default export`)}
-    : ${JSON.stringify(`The default export of ${main} has no fetch method`)});
-const { error } = console;
+    : ${JSON.stringify(`The default export of ${main} has no ${wanted} method`)});
 addEventListener("unhandledrejection", (event) => error("Uncaught (in promise)", event.reason));
-export default handler;
+${wanted === 'scheduled' ? tellScheduledErrors : ''}export default handler;
 `
 }
 
+/** The runtime prints what `fetch` throws, and keeps what `scheduled` throws to itself. */
+const tellScheduledErrors = `const { scheduled } = handlers;
+Reflect.defineProperty(handlers, "scheduled", { configurable: true, writable: true, async value(...args) {
+  try { return await Reflect.apply(scheduled, this, args) } catch (reason) { error("Uncaught", reason); throw reason }
+} });
+`
+
 /**
- * Answers pings: as long as it does, the process's one thread is not stuck in the app. And keeps what the app puts into
- * the Cache API: a little, and no longer than the process lives. workerd asks for it with GET and `only-if-cached`,
- * sends it with PUT as the text of a whole response, and forgets it with PURGE.
+ * Its default entrypoint is reached through the control socket alone. It answers pings: as long as it does, the
+ * process's one thread is not stuck in the app. And it calls the app's `scheduled` handler.
+ *
+ * `Cache` keeps what the app puts into the Cache API: a little, and no longer than the process lives. workerd asks for
+ * it with GET and `only-if-cached`, sends it with PUT as the text of a whole response, and forgets it with PURGE.
  */
 export const controlModule = `
 const MOST = 16777216, MOST_ONE = 4194304, EXTRA = 1024;
@@ -146,6 +155,17 @@ const kept = new Map();
 let size = 0;
 
 export default {
+  async fetch(request, env) {
+    if (request.method !== "POST") return new Response("ok");
+    const { cron, at } = await request.json();
+    try {
+      return Response.json(await env.APP.scheduled({ cron, scheduledTime: new Date(at) }));
+    } catch (error) {
+      return Response.json({ outcome: "exception", error: String(error?.message ?? error).slice(0, 2000) });
+    }
+  },
+};
+export const Cache = {
   async fetch(request) {
     const key = (request.headers.get("cf-cache-namespace") ?? "") + " " + request.url;
     if (request.method === "PURGE") return new Response(null, { status: drop(key) ? 200 : 404 });
@@ -154,7 +174,6 @@ export default {
       if (bytes) try { keep(key, parse(bytes)); } catch {}
       return new Response(null, { status: 204 });
     }
-    if (request.headers.get("cache-control") !== "only-if-cached") return new Response("ok");
     return match(key, request);
   },
 };

@@ -16,6 +16,8 @@ import type {
   RunningApp,
   SandboxLevel,
   SandboxReport,
+  ScheduledEvent,
+  ScheduledOutcome,
 } from '../Engine.ts'
 import { Apps } from './apps.ts'
 import { findBinary, reachable } from './binary.ts'
@@ -136,6 +138,15 @@ class WorkerdEngine implements Engine {
 
   async open(name: AppName, load: () => Promise<App>): Promise<Lease> {
     return this.#ready().apps.open(name, load)
+  }
+
+  async scheduled(
+    name: AppName,
+    load: () => Promise<App>,
+    event: ScheduledEvent,
+    signal?: AbortSignal,
+  ): Promise<ScheduledOutcome> {
+    return this.#ready().apps.scheduled(name, load, event, signal)
   }
 
   async remove(deploymentId: string): Promise<void> {
