@@ -1,21 +1,64 @@
 import { prices } from '@jackcloud/sdk/wire'
+import { addHistograms, type Histogram } from './Latency.ts'
 
-/** What an app used: whole requests and errors, CPU in milliseconds. */
+/** What an app used. Whole numbers throughout, so that parts add up to the whole exactly. */
 export interface Usage {
   requests: number
+  /** Requests that were answered with a 5xx, or not at all. */
   errors: number
-  cpuMs: number
+  /** CPU in microseconds, in steps of `cpuStepUs`. */
+  cpuUs: number
+  rowsRead: number
+  rowsWritten: number
+  egressRequests: number
+  egressBytes: number
+  latency: Histogram
 }
 
-export const noUsage: Usage = { requests: 0, errors: 0, cpuMs: 0 }
+/** What was counted since the one before. Stored and charged once, however often it is handed over. */
+export interface Batch {
+  /** Which run of which server counted it, and how many batches that run had handed over with it. */
+  server: string
+  number: number
+  at: Date
+  /** By project id. */
+  counted: ReadonlyMap<string, Usage>
+}
+
+/** CPU is counted in steps whose list price is a whole number of nano-USD; what is left counts with the next. */
+export const cpuStepUs = 10
+const cpuStepNanoUsd = (prices.runtimeNanoUsd.cpuMs * BigInt(cpuStepUs)) / 1_000n
+
+export const noUsage: Usage = {
+  requests: 0,
+  errors: 0,
+  cpuUs: 0,
+  rowsRead: 0,
+  rowsWritten: 0,
+  egressRequests: 0,
+  egressBytes: 0,
+  latency: [],
+}
 
 export const addUsage = (a: Usage, b: Usage): Usage => ({
   requests: a.requests + b.requests,
   errors: a.errors + b.errors,
-  cpuMs: a.cpuMs + b.cpuMs,
+  cpuUs: a.cpuUs + b.cpuUs,
+  rowsRead: a.rowsRead + b.rowsRead,
+  rowsWritten: a.rowsWritten + b.rowsWritten,
+  egressRequests: a.egressRequests + b.egressRequests,
+  egressBytes: a.egressBytes + b.egressBytes,
+  latency: addHistograms(a.latency, b.latency),
 })
 
-/** Cost at list prices in nano-USD (1 USD = 1,000,000,000), rounded down. */
-export const costNanoUsd = ({ requests, cpuMs }: Usage): bigint =>
-  BigInt(requests) * prices.runtimeNanoUsd.request +
-  (BigInt(Math.floor(cpuMs * 1_000)) * prices.runtimeNanoUsd.cpuMs) / 1_000n
+/** What each kind costs at list prices, in nano-USD (1 USD = 1,000,000,000). Egress is counted and costs nothing. */
+export const costsNanoUsd = (it: Usage) => ({
+  requests: BigInt(it.requests) * prices.runtimeNanoUsd.request,
+  cpu: BigInt(it.cpuUs / cpuStepUs) * cpuStepNanoUsd,
+  rowsRead: BigInt(it.rowsRead) * prices.runtimeNanoUsd.d1RowRead,
+  rowsWritten: BigInt(it.rowsWritten) * prices.runtimeNanoUsd.d1RowWritten,
+})
+
+/** Cost at list prices in nano-USD, exact. */
+export const costNanoUsd = (it: Usage): bigint =>
+  Object.values(costsNanoUsd(it)).reduce((sum, cost) => sum + cost)

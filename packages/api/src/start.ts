@@ -8,6 +8,7 @@ import { type Config, isLoopback } from './Config.ts'
 import { JackError } from './Errors.ts'
 import { createWorkerdEngine } from './engine/workerd/index.ts'
 import { Gateway } from './gateway/gateway.ts'
+import { Meter } from './gateway/meter.ts'
 import { Recorder } from './gateway/recorder.ts'
 import { Routes } from './gateway/routes.ts'
 import { makeId } from './Id.ts'
@@ -26,6 +27,7 @@ import { migrate } from './store/migrate.ts'
 import { listen } from './store/notices.ts'
 import { PayerCache } from './store/payerCache.ts'
 import { every } from './store/periodic.ts'
+import * as usage from './store/usage.ts'
 import { makeUrls } from './Urls.ts'
 import { ensureLocalAccount } from './verbs/ensure-local-account.ts'
 import { sweep } from './verbs/sweep.ts'
@@ -110,7 +112,12 @@ async function open(
   // Nobody else uses this database: what is unfinished in it was cut off.
   if (database === undefined) await idempotency.loseAll(db)
 
-  const recorder = new Recorder(relaxedDb, (err) => log.warn({ err }, 'recorder'))
+  const meter = new Meter(
+    randomBytes(9).toString('base64url'),
+    (batch) => usage.add(db, batch),
+    () => new Date(),
+  )
+  const recorder = new Recorder(relaxedDb, meter, (err) => log.warn({ err }, 'recorder'))
   recorder.start()
   opened.push(() => recorder.stop())
   const blobs = new Blobs(join(config.dataDir, 'blobs'))

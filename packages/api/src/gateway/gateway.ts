@@ -42,13 +42,15 @@ export class Gateway {
     const refusal = refusalOf(found, this.#jack.now())
     if (refusal) return refuse(req, res, refusal.code, refusal.message, refusal.hint)
     const route = found as Route
+    const startedAt = performance.now()
     let failed = true
     try {
       failed = (await this.#answer(route, req, res, client)) >= 500
     } catch (error) {
       this.#fail(req, res, error, route)
     } finally {
-      this.#jack.recorder.request(route.project.projectId, failed)
+      const durationMs = performance.now() - startedAt
+      this.#jack.recorder.request(route.project.projectId, { failed, durationMs })
     }
   }
 
@@ -71,11 +73,11 @@ export class Gateway {
     try {
       lease = await this.#open(route)
       await joinSockets(req, socket, head, lease, client)
-      this.#jack.recorder.request(route.project.projectId, false)
+      this.#jack.recorder.request(route.project.projectId, { failed: false, durationMs: null })
     } catch (error) {
       this.#jack.log.warn({ err: error, ...about(route) }, 'upgrade failed')
       socket.end('HTTP/1.1 502 Bad Gateway\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
-      this.#jack.recorder.request(route.project.projectId, true)
+      this.#jack.recorder.request(route.project.projectId, { failed: true, durationMs: null })
     } finally {
       lease?.release()
     }

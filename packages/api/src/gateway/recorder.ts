@@ -1,7 +1,6 @@
 import type { Db } from '../store/database.ts'
 import * as logs from '../store/logs.ts'
-import * as usage from '../store/usage.ts'
-import { addUsage, noUsage, type Usage } from '../Usage.ts'
+import type { Meter } from './meter.ts'
 
 /** Most lines that wait for the next flush; what comes beyond is counted and told as one line. */
 const waitingLines = 5_000
@@ -12,9 +11,7 @@ const waitingPerProject = 1_000
  * What waits is lost when the process is killed: at most one flush interval.
  */
 export class Recorder {
-  /** Of all projects, since the start. */
-  total: Usage = noUsage
-  #counted = new Map<string, Usage>()
+  readonly meter: Meter
   #lines: logs.NewLogLine[] = []
   #perProject = new Map<string, number>()
   #dropped = new Map<string, number>()
@@ -24,8 +21,9 @@ export class Recorder {
   readonly #db: Db
   readonly #onError: (error: unknown) => void
 
-  constructor(db: Db, onError: (error: unknown) => void) {
+  constructor(db: Db, meter: Meter, onError: (error: unknown) => void) {
     this.#db = db
+    this.meter = meter
     this.#onError = onError
   }
 
@@ -33,12 +31,20 @@ export class Recorder {
     this.#timer = setInterval(() => void this.flush(), everyMs)
   }
 
-  request(projectId: string, failed: boolean): void {
-    this.#count(projectId, { requests: 1, errors: failed ? 1 : 0, cpuMs: 0 })
+  request(...counted: Parameters<Meter['request']>): void {
+    this.meter.request(...counted)
   }
 
-  cpu(projectId: string, cpuMs: number): void {
-    this.#count(projectId, { requests: 0, errors: 0, cpuMs })
+  cpu(...counted: Parameters<Meter['cpu']>): void {
+    this.meter.cpu(...counted)
+  }
+
+  rows(...counted: Parameters<Meter['rows']>): void {
+    this.meter.rows(...counted)
+  }
+
+  egress(...counted: Parameters<Meter['egress']>): void {
+    this.meter.egress(...counted)
   }
 
   line(line: logs.NewLogLine): void {
@@ -63,7 +69,6 @@ export class Recorder {
   }
 
   async #flush(): Promise<void> {
-    const counted = this.#counted
     const lines = this.#lines
     for (const [projectId, count] of this.#dropped) {
       lines.push({
@@ -74,16 +79,13 @@ export class Recorder {
         message: `[${count} lines dropped: too many at once]`,
       })
     }
-    this.#counted = new Map()
     this.#lines = []
     this.#perProject = new Map()
     this.#dropped = new Map()
     try {
-      const minute = new Date(Math.floor(Date.now() / 60_000) * 60_000)
-      await usage.add(this.#db, minute, counted)
+      await this.meter.flush()
     } catch (error) {
       this.#onError(error)
-      for (const [projectId, it] of counted) this.#add(projectId, it)
     }
     try {
       await logs.append(this.#db, lines)
@@ -91,14 +93,5 @@ export class Recorder {
       this.#onError(error)
       for (const line of lines) this.line(line)
     }
-  }
-
-  #count(projectId: string, it: Usage): void {
-    this.total = addUsage(this.total, it)
-    this.#add(projectId, it)
-  }
-
-  #add(projectId: string, it: Usage): void {
-    this.#counted.set(projectId, addUsage(this.#counted.get(projectId) ?? noUsage, it))
   }
 }

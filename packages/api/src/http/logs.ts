@@ -159,6 +159,6 @@ const present = (line: logs.StoredLogLine): LogEntry => ({
 const counters = (it: Usage) => ({
   requests: it.requests,
   errors: it.errors,
-  cpu_ms: Math.round(it.cpuMs * 1_000) / 1_000,
+  cpu_ms: it.cpuUs / 1_000,
   cost_usd: toUsd(costNanoUsd(it) / 1_000n),
 })

@@ -29,7 +29,8 @@ export async function serveMetrics(jack: Jack, port: number): Promise<Server> {
       help: `${name} of all apps since this process started`,
       registers: [registry],
       collect() {
-        this.set(jack.recorder.total[name === 'cpu_ms' ? 'cpuMs' : name])
+        const { requests, errors, cpuUs } = jack.recorder.meter.total
+        this.set({ requests, errors, cpu_ms: cpuUs / 1_000 }[name])
       },
     })
   }

@@ -75,7 +75,12 @@ export interface ProjectTables {
     minute: Date
     requests: bigint
     errors: bigint
-    cpu_ms: number
+    cpu_us: bigint
+    rows_read: bigint
+    rows_written: bigint
+    egress_requests: bigint
+    egress_bytes: bigint
+    latency: number[]
   }
   idempotency: {
     account_id: string

@@ -93,6 +93,7 @@ async function quoteManifest(
 /** Hours that the balance lasts at the rate of the last 24 hours. */
 async function runway(jack: Jack, payer: Payer, balanceMicroUsd: bigint): Promise<number | null> {
   const since = new Date(jack.now().getTime() - 86_400_000)
-  const dayNanoUsd = costNanoUsd(await usage.ofAccount(jack.db, payer.accountId, since))
+  const used = await usage.ofAccount(jack.db, payer.accountId, since)
+  const dayNanoUsd = used.reduce((sum, it) => sum + costNanoUsd(it), 0n)
   return dayNanoUsd === 0n ? null : Number((balanceMicroUsd * 1_000n * 24n) / dayNanoUsd)
 }

@@ -2,6 +2,7 @@ import { projects } from './0001-projects.ts'
 import { ledger } from './0002-ledger.ts'
 import { periodic } from './0003-periodic.ts'
 import { idempotency } from './0004-idempotency.ts'
+import { runtime } from './0005-runtime.ts'
 
 /**
  * Every change of the schema, oldest first: name and SQL. What was released is never edited, only added to.
@@ -12,4 +13,5 @@ export const migrations: Record<string, string> = {
   '0002-ledger': ledger,
   '0003-periodic': periodic,
   '0004-idempotency': idempotency,
+  '0005-runtime': runtime,
 }
