@@ -99,7 +99,8 @@ describe('what a program is made of', () => {
         "durable_objects": { "bindings": [{ "name": "ROOM", "class_name": "Room" }] }, "triggers": { "crons": ["0 * * * *"] }, }`,
       'src/worker.ts': `export class Room {}\n${worker}`,
       'site/index.html': '',
-      'site/_headers': '/*',
+      'site/_headers': '/*\n  X-Frame-Options: DENY\n  oops',
+      'site/_redirects': '/old /new 301',
       'site/.assetsignore': '*.map',
       'site/a.js.map': '',
     })) {
@@ -124,8 +125,17 @@ describe('what a program is made of', () => {
         services: [],
         crons: ['0 * * * *'],
       })
-      expect(program.warnings.map(({ text }) => text)).toEqual([
-        '_headers is not carried by Jack; its rules do not apply.',
+      expect(program.assets).toMatchObject({
+        headers: [{ path: '/*', unset: [], set: [['x-frame-options', 'DENY']] }],
+        redirects: [{ from: '/old', to: '/new', status: 301 }],
+      })
+      expect(program.warnings).toEqual([
+        {
+          file: 'site/_headers',
+          line: 3,
+          text: 'A header looks like "Name: value".',
+          lineText: '  oops',
+        },
       ])
     }
   })

@@ -9,6 +9,7 @@ import type { Files } from './Files.ts'
 import { Ignoring, isSecret } from './ignoring.ts'
 import { joinPath } from './packageExports.ts'
 import type { FoundFile } from './Source.ts'
+import { type HeaderRule, parseHeaders, parseRedirects, type RedirectRule } from './siteRules.ts'
 
 /** A file that is served as it is. */
 export interface Asset {
@@ -31,6 +32,10 @@ export interface Assets {
   html: Html
   /** The program runs before the files are looked at, on every path or on these patterns. */
   workerFirst: boolean | string[]
+  /** What `_headers` says; undefined when it says nothing. */
+  headers?: HeaderRule[]
+  /** What `_redirects` says. */
+  redirects?: RedirectRule[]
 }
 
 /** Everything that a deploy needs. */
@@ -177,14 +182,6 @@ async function readAssets(
     warnings.push({ file: path, text: `${path} holds secrets and is not served.` })
     return false
   })
-  for (const name of ['_headers', '_redirects']) {
-    if (found.some(({ path }) => path === prefix + name)) {
-      warnings.push({
-        file: prefix + name,
-        text: `${name} is not carried by Jack; its rules do not apply.`,
-      })
-    }
-  }
   if (served.length > limits.assetFiles) {
     throw new BundleError(
       'code_too_large',
@@ -212,6 +209,30 @@ async function readAssets(
     notFound: notFound ?? usualNotFound(files, hasProgram),
     html: html ?? 'auto-trailing-slash',
     workerFirst: workerFirst ?? false,
+    ...(await siteRules(source, prefix, warnings)),
+  }
+}
+
+async function siteRules(
+  source: OpenedProgram['source'],
+  prefix: string,
+  warnings: Diagnostic[],
+): Promise<Pick<Assets, 'headers' | 'redirects'>> {
+  const parsed = async <Rule>(
+    name: string,
+    parse: (text: string, file: string) => { rules: Rule[]; warnings: Diagnostic[] },
+  ) => {
+    const file = prefix + name
+    const { rules, warnings: found } = parse((await source.text(file)) ?? '', file)
+    // A file of nothing but mistakes need not be told line by line.
+    warnings.push(...found.slice(0, 20))
+    return rules
+  }
+  const headers = await parsed('_headers', parseHeaders)
+  const redirects = await parsed('_redirects', parseRedirects)
+  return {
+    ...(headers.length > 0 && { headers }),
+    ...(redirects.length > 0 && { redirects }),
   }
 }
 

@@ -3,10 +3,14 @@ import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
 import { LRUCache } from 'lru-cache'
 import mime from 'mime'
-import { type AssetIndex, findAsset, missingAsset } from '../Assets.ts'
+import { type AssetIndex, answerAsset, applyHeaderRules } from '../Assets.ts'
 import type { Blobs } from '../store/blobs.ts'
+import { refuse } from './refuse.ts'
 
 type Encoding = 'br' | 'gzip' | 'identity'
+type Headers = Record<string, string | number | string[]>
+/** Applies the site's own rules to the headers of an answer. */
+type Decorate = (headers: Headers) => Headers
 
 const compress = {
   br: (bytes: Buffer) =>
@@ -42,22 +46,28 @@ export class AssetServer {
     res: ServerResponse,
     standIn: boolean,
   ): Promise<boolean> {
-    if (req.method !== 'GET' && req.method !== 'HEAD') return false
-    let answer = findAsset(assets, path)
-    if (answer.kind === 'none' && standIn) answer = missingAsset(assets, path)
+    const reading = req.method === 'GET' || req.method === 'HEAD'
+    const answer = answerAsset(assets, path, { standIn, reading })
     if (answer.kind === 'none') return false
-    if (answer.kind === 'redirect') {
-      const query = req.url?.includes('?') ? req.url.slice(req.url.indexOf('?')) : ''
-      res.writeHead(307, { location: answer.to + query, 'cache-control': 'no-cache' }).end()
-      return true
+    const decorate: Decorate = (headers) => {
+      applyHeaderRules(assets, req.headers.host ?? '', path, headers)
+      return headers
     }
-    await this.#file(answer.file, answer.status, req, res)
+    if (answer.kind === 'lost') refuse(req, res, 'not_found', `There is nothing at ${path}.`)
+    else if (answer.kind === 'redirect') {
+      const headers = {
+        location: withQuery(answer.to, req.url as string),
+        'cache-control': 'no-cache',
+      }
+      res.writeHead(answer.status, decorate(headers)).end()
+    } else await this.#file(answer.file, answer.status, decorate, req, res)
     return true
   }
 
   async #file(
     file: { path: string; sha256: string; size_bytes: number },
     status: 200 | 404,
+    decorate: Decorate,
     req: IncomingMessage,
     res: ServerResponse,
   ): Promise<void> {
@@ -67,13 +77,14 @@ export class AssetServer {
     const encoding =
       squeeze && !req.headers.range ? pick(req.headers['accept-encoding']) : 'identity'
     const etag = encoding === 'identity' ? `"${file.sha256}"` : `"${file.sha256}-${encoding}"`
-    const headers: Record<string, string | number> = {
+    const headers = decorate({
       etag,
       'content-type': type,
       'cache-control': 'public, max-age=0, must-revalidate',
       'x-content-type-options': 'nosniff',
-      ...(squeeze && { vary: 'accept-encoding' }),
-    }
+    })
+    if (squeeze)
+      headers.vary = headers.vary ? `${headers.vary}, accept-encoding` : 'accept-encoding'
     if (status === 200 && matches(req.headers['if-none-match'], file.sha256)) {
       res.writeHead(304, headers).end()
       return
@@ -101,7 +112,7 @@ export class AssetServer {
   async #streamed(
     file: { sha256: string; size_bytes: number },
     status: 200 | 404,
-    headers: Record<string, string | number>,
+    headers: Headers,
     req: IncomingMessage,
     res: ServerResponse,
   ): Promise<void> {
@@ -138,6 +149,15 @@ export class AssetServer {
     if (encoding === 'identity') return this.#blobs.read(sha256)
     return compress[encoding](await this.#bytes(sha256, 'identity'))
   }
+}
+
+/** Where to go: with the query of the request, unless the rule has one of its own. */
+function withQuery(to: string, url: string): string {
+  const query = url.includes('?') ? url.slice(url.indexOf('?')) : ''
+  const [place = '', fragment] = to.split('#', 2)
+  return (
+    (place.includes('?') ? place : place + query) + (fragment === undefined ? '' : `#${fragment}`)
+  )
 }
 
 function contentType(path: string): string {

@@ -1,5 +1,5 @@
 import type { Manifest } from '@jackcloud/sdk/wire'
-import { findAsset, indexAssets, workerFirst } from '../Assets.ts'
+import { answerAsset, indexAssets, workerFirst } from '../Assets.ts'
 import type { Version } from '../Deployment.ts'
 import { JackError } from '../Errors.ts'
 import type { App } from '../engine/Engine.ts'
@@ -46,9 +46,9 @@ function assetStatus({ assets, main }: Version, path: string): Answer | undefine
   const index = indexAssets(assets)
   const pathname = path.split('?', 1)[0] as string
   if (main !== null && workerFirst(index, pathname)) return undefined
-  const found = findAsset(index, pathname)
-  if (found.kind === 'file') return { status: found.status }
-  if (found.kind === 'redirect') return { status: 307 }
+  const found = answerAsset(index, pathname, { standIn: main === null })
+  if (found.kind === 'file' || found.kind === 'redirect') return { status: found.status }
+  if (found.kind === 'lost') return { status: 404 }
   return main === null ? { status: 404 } : undefined
 }
 

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { capabilities } from './Bindings.ts'
 import { Files } from './Execute.ts'
 import { EnvName, ProjectName, Timestamp } from './Names.ts'
+import { siteRules } from './SiteRules.ts'
 import { Usd, UsdInput } from './Usd.ts'
 
 /** A request that the new version must answer as said before traffic moves to it. */
@@ -57,6 +58,7 @@ export const AssetSettings = z.strictObject({
     .default('auto-trailing-slash'),
   /** Paths for which the worker answers before the files: all, none, or patterns such as "/api/*". */
   worker_first: z.union([z.boolean(), z.array(z.string().max(256)).max(100)]).default(false),
+  ...siteRules,
 })
 export type AssetSettings = z.infer<typeof AssetSettings>
 

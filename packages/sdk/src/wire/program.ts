@@ -1,5 +1,6 @@
 import type { QueueConsumer } from './Bindings.ts'
 import type { ManifestInput } from './Deploy.ts'
+import type { HeaderRule, RedirectRule } from './SiteRules.ts'
 
 /** What a program needs when it does not say its own date. */
 export const defaultCompatibilityDate = '2026-11-01'
@@ -20,6 +21,8 @@ export interface ProgramShape {
     notFound: 'none' | '404-page' | 'single-page-application'
     html: 'auto-trailing-slash' | 'force-trailing-slash' | 'drop-trailing-slash' | 'none'
     workerFirst: boolean | string[]
+    headers?: HeaderRule[]
+    redirects?: RedirectRule[]
   }
   settings: {
     compatibilityDate?: string
@@ -75,6 +78,8 @@ export function manifestOf(
         not_found: assets.notFound,
         html: assets.html,
         worker_first: assets.workerFirst,
+        ...(assets.headers && { headers: assets.headers }),
+        ...(assets.redirects && { redirects: assets.redirects }),
       },
     }),
     compatibility_date: date,
