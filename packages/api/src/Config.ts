@@ -48,6 +48,10 @@ const Environment = z.object({
   JACK_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
   /** What a development account is granted at first, in USD. */
   JACK_LOCAL_CREDIT_USD: z.string().default('100'),
+  /** Days without a request, a deploy or money after which a project without a time to live expires; 0 is never. */
+  JACK_INACTIVE_DAYS: number(7),
+  /** Versions of a project that are kept, besides those that were live in the last 30 days. */
+  JACK_VERSIONS_KEPT: number(20),
 })
 
 export type Config = ReturnType<typeof readConfig>
@@ -94,6 +98,8 @@ export function readConfig(env: Record<string, string | undefined>) {
     trustedProxies: it.JACK_TRUSTED_PROXIES,
     logLevel: it.JACK_LOG_LEVEL,
     localCreditUsd: it.JACK_LOCAL_CREDIT_USD,
+    inactiveDays: it.JACK_INACTIVE_DAYS,
+    versionsKept: it.JACK_VERSIONS_KEPT,
   }
 }
 

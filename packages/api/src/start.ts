@@ -27,6 +27,8 @@ import { migrate } from './store/migrate.ts'
 import { listen } from './store/notices.ts'
 import { PayerCache } from './store/payerCache.ts'
 import { every } from './store/periodic.ts'
+import { setInactivity } from './store/projects.ts'
+import { StateFiles } from './store/stateFiles.ts'
 import * as usage from './store/usage.ts'
 import { makeUrls } from './Urls.ts'
 import { ensureLocalAccount } from './verbs/ensure-local-account.ts'
@@ -169,6 +171,7 @@ async function open(
     payers,
     engine,
     blobs,
+    state: new StateFiles(join(config.dataDir, 'engine', 'state'), () => engine.running()),
     recorder,
     routes,
     log,
@@ -186,6 +189,7 @@ async function open(
     sha256: (content) => createHash('sha256').update(content).digest('hex'),
   }
   const token = config.local ? await localToken(jack) : null
+  await setInactivity(db, config.inactiveDays)
   const sweeping = every(db, 'sweep', 10_000, () => sweep(jack), {
     onError: (err) => log.error({ err }, 'sweep'),
   })

@@ -29,6 +29,7 @@ const groups: Record<string, [name: string, summary: string, load: () => Promise
     ['promote', 'make a version live', () => import('./commands/promote.ts')],
     ['rollback', 'go back to the version before', () => import('./commands/rollback.ts')],
     ['env', 'environment variables and secrets', () => import('./commands/env.ts')],
+    ['renew', 'give a project more time', () => import('./commands/renew.ts')],
     ['rm', 'delete a project', () => import('./commands/rm.ts')],
   ],
   'Account:': [

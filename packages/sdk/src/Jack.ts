@@ -101,6 +101,13 @@ export function createJack(options: JackOptions = {}) {
       update: (project: string, change: Input<'updateProject'>, { signal }: CallOptions = {}) =>
         call('updateProject', [project], { json: change, signal }),
 
+      /** Gives a project its whole time again, also one that expired and is still kept. */
+      renew: (
+        project: string,
+        request: Input<'renewProject'> = {},
+        { signal, idempotencyKey }: PostOptions = {},
+      ) => call('renewProject', [project], { json: request, signal, idempotencyKey }),
+
       /** Deletes a project and everything in it. */
       delete: (project: string, { signal }: CallOptions = {}) =>
         call('deleteProject', [project], { signal }),

@@ -34,6 +34,7 @@ export const routes: {
   createProject: ['POST', '/v1/projects'],
   getProject: ['GET', '/v1/projects/:project'],
   updateProject: ['PATCH', '/v1/projects/:project'],
+  renewProject: ['POST', '/v1/projects/:project/renew'],
   deleteProject: ['DELETE', '/v1/projects/:project'],
   upload: ['POST', '/v1/projects/:project/deployments/upload'],
   listDeployments: ['GET', '/v1/projects/:project/deployments'],

@@ -237,7 +237,7 @@ test('every live URL describes itself', async () => {
     digest: expect.stringMatching(/^[0-9a-f]{64}$/),
     deployed_at: expect.any(String),
     live: true,
-    expires_at: null,
+    expires_at: expect.stringMatching(/^20/),
     limits: { cpu_ms_limit: 5000, memory_mb_limit: 128, request_body_bytes_limit: 104_857_600 },
   })
 })

@@ -6,6 +6,7 @@ import { JackError } from '../Errors.ts'
 import type { Lease } from '../engine/Engine.ts'
 import { parseHost } from '../Host.ts'
 import type { Jack } from '../jack.ts'
+import { endsSoon, isExpired } from '../Project.ts'
 import type { Route } from '../Route.ts'
 import { databaseGone } from '../store/database.ts'
 import { loadApp } from '../verbs/load-app.ts'
@@ -39,10 +40,14 @@ export class Gateway {
     } catch (error) {
       return this.#fail(req, res, error)
     }
-    const refusal = refusalOf(found, this.#jack.now())
+    const now = this.#jack.now()
+    const refusal = refusalOf(found, now)
     if (refusal) return refuse(req, res, refusal.code, refusal.message, refusal.hint)
     const route = found as Route
     const startedAt = performance.now()
+    const { expiresAt } = route.project
+    if (expiresAt && endsSoon(route.project, now))
+      res.setHeader('x-jack-expires-at', expiresAt.toISOString())
     let failed = true
     try {
       failed = (await this.#answer(route, req, res, client)) >= 500
@@ -195,9 +200,9 @@ function refusalOf(found: Found, now: Date): JackError | undefined {
     })
   }
   const { project } = found
-  if (project.status === 'expired' || (project.expiresAt && project.expiresAt <= now)) {
+  if (isExpired(project, now)) {
     return new JackError('gone', 'This app has reached the end of its time.', {
-      hint: 'Deploying it again brings it back.',
+      hint: 'Its owner can bring it back with `jack renew` or a deploy, as long as it is kept.',
     })
   }
   if (project.status === 'suspended') {

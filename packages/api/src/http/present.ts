@@ -6,7 +6,7 @@ import {
 } from '@jackcloud/sdk/wire'
 import type { Deployment } from '../Deployment.ts'
 import type { Jack } from '../jack.ts'
-import type { Project } from '../Project.ts'
+import { keptUntil, type Project, warningsOf } from '../Project.ts'
 import type { Token } from '../store/tokens.ts'
 
 export const presentProject = (jack: Jack, it: Project): ProjectWire => ({
@@ -19,6 +19,8 @@ export const presentProject = (jack: Jack, it: Project): ProjectWire => ({
   budget_usd: it.budgetMicroUsd === null ? null : toUsd(it.budgetMicroUsd),
   ttl_hours: it.ttlHours,
   expires_at: it.expiresAt?.toISOString() ?? null,
+  kept_until: keptUntil(it, jack.now())?.toISOString() ?? null,
+  warnings: warningsOf(it, jack.now()),
   created_at: it.createdAt.toISOString(),
   updated_at: it.updatedAt.toISOString(),
 })

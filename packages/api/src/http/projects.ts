@@ -1,7 +1,7 @@
 import { fromUsd, operations } from '@jackcloud/sdk/wire'
 import type { Hono } from 'hono'
 import type { Jack } from '../jack.ts'
-import { expiryOf, type Project } from '../Project.ts'
+import type { Project } from '../Project.ts'
 import * as deployments from '../store/deployments.ts'
 import * as projects from '../store/projects.ts'
 import { changeProject } from '../verbs/change-project.ts'
@@ -9,6 +9,7 @@ import { createProject } from '../verbs/create-project.ts'
 import { deleteProject } from '../verbs/delete-project.ts'
 import { findProject } from '../verbs/find-project.ts'
 import { promote, rollback } from '../verbs/promote.ts'
+import { renew } from '../verbs/renew.ts'
 import { updateEnv } from '../verbs/update-env.ts'
 import type { Door } from './Door.ts'
 import { pageOf, presentDeployment, presentProject } from './present.ts'
@@ -41,19 +42,23 @@ export function projectsDoor(app: Hono<Door>, jack: Jack): void {
 
   route(app, jack, operations.updateProject, async ({ payer, params, body }) => {
     const project = await findProject(jack, payer, params.project)
+    const { budget_usd, ttl_hours } = body
     const changed = await changeProject(jack, project.label, (db) =>
       projects.change(db, project.projectId, {
-        ...(body.budget_usd !== undefined && {
-          budgetMicroUsd: body.budget_usd === null ? null : fromUsd(body.budget_usd),
-        }),
-        ...(body.ttl_hours !== undefined && {
-          ttlHours: body.ttl_hours,
-          expiresAt: expiryOf(body.ttl_hours, jack.now()),
-          ...(project.status === 'expired' && { status: 'active' as const, reason: null }),
+        ...(budget_usd !== undefined && {
+          budgetMicroUsd: budget_usd === null ? null : fromUsd(budget_usd),
         }),
       }),
     )
-    return presentProject(jack, changed)
+    return presentProject(
+      jack,
+      ttl_hours === undefined ? changed : await renew(jack, changed, ttl_hours),
+    )
+  })
+
+  route(app, jack, operations.renewProject, async ({ payer, params, body }) => {
+    const project = await findProject(jack, payer, params.project)
+    return presentProject(jack, await renew(jack, project, body.ttl_hours))
   })
 
   route(app, jack, operations.deleteProject, async ({ payer, params }) => {

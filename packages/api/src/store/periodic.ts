@@ -78,3 +78,14 @@ async function isDue(db: Db, name: string, ms: number): Promise<boolean> {
     returning name`.execute(db)
   return rows.length > 0
 }
+
+/** Milliseconds since this was last asked under a name; undefined the first time. */
+export async function sinceLast(db: Db, name: string, now: Date): Promise<number | undefined> {
+  const { rows } = await sql<{ last: Date | null }>`
+    with last as (select started_at from periodic where name = ${name})
+    insert into periodic (name, started_at) values (${name}, ${now})
+    on conflict (name) do update set started_at = excluded.started_at
+    returning (select started_at from last) as last`.execute(db)
+  const last = rows[0]?.last
+  return last ? Math.max(0, now.getTime() - last.getTime()) : undefined
+}

@@ -1,6 +1,6 @@
-import type { Selectable } from 'kysely'
+import { type Selectable, sql } from 'kysely'
 import { JackError } from '../Errors.ts'
-import type { Project } from '../Project.ts'
+import { expiryOf, type Project } from '../Project.ts'
 import type { Db } from './database.ts'
 import type { ProjectTables } from './tables.ts'
 
@@ -114,6 +114,7 @@ export interface ProjectChange {
   budgetMicroUsd?: bigint | null
   ttlHours?: number | null
   expiresAt?: Date | null
+  activeAt?: Date
 }
 
 /** Changes what is named, and nothing else. Throws `not_found` when the project is gone. */
@@ -121,13 +122,14 @@ export async function change(db: Db, projectId: string, it: ProjectChange): Prom
   const row = await db
     .updateTable('project')
     .set({
-      ...(it.status !== undefined && { status: it.status }),
+      ...(it.status !== undefined && { status: it.status, expired_at: null }),
       ...(it.reason !== undefined && { reason: it.reason }),
       ...(it.liveDeploymentId !== undefined && { live_deployment_id: it.liveDeploymentId }),
       ...(it.envRevision !== undefined && { env_revision: it.envRevision }),
       ...(it.budgetMicroUsd !== undefined && { budget_micro_usd: it.budgetMicroUsd }),
       ...(it.ttlHours !== undefined && { ttl_hours: it.ttlHours }),
       ...(it.expiresAt !== undefined && { expires_at: it.expiresAt }),
+      ...(it.activeAt !== undefined && { active_at: it.activeAt }),
       updated_at: new Date(),
     })
     .where('project_id', '=', projectId)
@@ -142,14 +144,106 @@ export async function remove(db: Db, projectId: string): Promise<void> {
   await db.deleteFrom('project').where('project_id', '=', projectId).execute()
 }
 
+/** Notes that a project is used, which moves the end of one without a time to live of its own. */
+export async function touch(
+  db: Db,
+  projectId: string,
+  now: Date,
+  inactiveDays: number,
+): Promise<Project> {
+  const row = await db
+    .updateTable('project')
+    .set((it) => ({
+      active_at: now,
+      expires_at: it
+        .case()
+        .when('ttl_hours', 'is', null)
+        .then(expiryOf(null, inactiveDays, now))
+        .else(it.ref('expires_at'))
+        .end(),
+    }))
+    .where('project_id', '=', projectId)
+    .returningAll()
+    .executeTakeFirst()
+  if (!row) throw new JackError('not_found', 'This project does not exist any more.')
+  return toProject(row)
+}
+
+/**
+ * Notes which projects had requests, or money that was meant for them, since a moment. Answers those whose end was
+ * near: what gateways know of them is not true any more.
+ */
+export async function touchUsed(db: Db, since: Date, now: Date): Promise<{ label: string }[]> {
+  const { rows } = await sql<{ label: string }>`
+    with used as (
+      select project_id, max(at) as at from (
+        select project_id, minute + interval '1 minute' as at from usage_minute
+          where minute >= ${since} and requests > 0
+        union all
+        select project.project_id, money.created_at from ledger_transfer money join project using (account_id)
+          where money.created_at >= ${since} and debit = 'external' and credit = 'available'
+            and (money.project_id is null or money.project_id = project.project_id)
+      ) as it group by project_id
+    ), before as (
+      select project_id, least(used.at, ${now}) as at, expires_at < ${now}::timestamptz + interval '25 hours' as near
+      from project join used using (project_id)
+      where status <> 'expired' and active_at < used.at - interval '1 minute'
+    ), touched as (
+      update project set active_at = before.at,
+        expires_at = case when ttl_hours is null then expires_at + (before.at - active_at) else expires_at end
+      from before where project.project_id = before.project_id
+      returning label, near
+    )
+    select label from touched where near`.execute(db)
+  return rows
+}
+
+/**
+ * Brings the ends of projects without a time to live in line with the configuration, which may have changed.
+ *
+ * @param inactiveDays 0 for never
+ */
+export async function setInactivity(db: Db, inactiveDays: number): Promise<void> {
+  const end =
+    inactiveDays === 0
+      ? sql<null>`null`
+      : sql<Date>`active_at + ${inactiveDays * 86_400} * interval '1 second'`
+  await sql`
+    update project set expires_at = ${end}
+    where ttl_hours is null and status <> 'expired' and expires_at is distinct from ${end}`.execute(
+    db,
+  )
+}
+
+/** Moves the ends that come from doing nothing: while the cloud stood still, nobody could do anything. */
+export async function skipStandstill(db: Db, ms: number): Promise<void> {
+  const gap = sql`${ms} * interval '1 millisecond'`
+  await sql`
+    update project set active_at = active_at + ${gap}, expires_at = expires_at + ${gap}
+    where ttl_hours is null and status <> 'expired'`.execute(db)
+  await sql`update project set expired_at = expired_at + ${gap} where status = 'expired'`.execute(
+    db,
+  )
+}
+
 /** Marks what has reached its end, and answers it. */
 export async function expireDue(db: Db, now: Date): Promise<Project[]> {
+  const { rows } = await sql<Selectable<ProjectTables['project']>>`
+    update project set status = 'expired', expired_at = ${now}, updated_at = ${now},
+      reason = case when ttl_hours is null then 'Nobody used it.' else 'Its time to live is over.' end
+    where status <> 'expired' and expires_at <= ${now}
+    returning *`.execute(db)
+  return rows.map(toProject)
+}
+
+/** Expired projects that are not kept any longer. */
+export async function overdue(db: Db, expiredBefore: Date): Promise<Project[]> {
   const rows = await db
-    .updateTable('project')
-    .set({ status: 'expired', reason: 'Its time to live is over.', updated_at: now })
-    .where('status', '<>', 'expired')
-    .where('expires_at', '<=', now)
-    .returningAll()
+    .selectFrom('project')
+    .selectAll()
+    .where('status', '=', 'expired')
+    .where('expired_at', '<=', expiredBefore)
+    .limit(100)
     .execute()
   return rows.map(toProject)
 }
@@ -166,6 +260,7 @@ const toProject = (row: Selectable<ProjectTables['project']>): Project => ({
   budgetMicroUsd: row.budget_micro_usd,
   ttlHours: row.ttl_hours,
   expiresAt: row.expires_at,
+  expiredAt: row.expired_at,
   createdAt: row.created_at,
   updatedAt: row.updated_at,
 })

@@ -39,6 +39,9 @@ export interface ProjectTables {
     budget_micro_usd: bigint | null
     ttl_hours: number | null
     expires_at: Date | null
+    /** Last deploy, request, funding or renewal, to the minute. */
+    active_at: DefaultNow
+    expired_at: Date | null
     created_at: DefaultNow
     updated_at: DefaultNow
   }

@@ -27,6 +27,6 @@ export async function createProject(
     label: projectLabel(payer.slug, it.name),
     budgetMicroUsd: it.budgetMicroUsd,
     ttlHours: it.ttlHours,
-    expiresAt: expiryOf(it.ttlHours, jack.now()),
+    expiresAt: expiryOf(it.ttlHours, jack.config.inactiveDays, jack.now()),
   })
 }

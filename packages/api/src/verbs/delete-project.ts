@@ -4,12 +4,24 @@ import * as deployments from '../store/deployments.ts'
 import * as projects from '../store/projects.ts'
 import { changeProject } from './change-project.ts'
 
-/** Deletes a project: its URL answers 404 at once, its versions end. What was paid stays in the ledger. */
-export async function deleteProject(jack: Jack, project: Project): Promise<void> {
+/**
+ * Deletes a project: its URL answers 404 at once, its versions end, its data goes. What was paid stays in the ledger.
+ *
+ * @param mayGo looks again when nobody can change the project any more; without its consent nothing happens
+ */
+export async function deleteProject(
+  jack: Jack,
+  project: Project,
+  mayGo: (now: Project) => boolean = () => true,
+): Promise<void> {
   const versions = await changeProject(jack, project.label, async (db) => {
+    const now = await projects.lock(db, project.projectId)
+    if (!now || !mayGo(now)) return undefined
     const ids = await deployments.idsOf(db, project.projectId)
     await projects.remove(db, project.projectId)
     return ids
   })
+  if (!versions) return
   await Promise.all(versions.map((id) => jack.engine.remove(id)))
+  await jack.state.remove(project.projectId)
 }

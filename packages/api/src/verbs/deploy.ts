@@ -12,7 +12,7 @@ import { JackError } from '../Errors.ts'
 import { projectLabel } from '../Host.ts'
 import type { Jack } from '../jack.ts'
 import { type Payer, requireProject, spendingToken } from '../Payer.ts'
-import { expiryOf, type Project, requireDeployable } from '../Project.ts'
+import { expiryOf, isExpired, type Project, requireDeployable, warningsOf } from '../Project.ts'
 import type { Db } from '../store/database.ts'
 import * as deployments from '../store/deployments.ts'
 import type { Claim } from '../store/idempotency.ts'
@@ -59,7 +59,11 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
   }
   if (existing) requireUpdatable(existing, manifest)
   if (existing && (await isLive(jack, existing, digest, manifest))) {
-    return present(jack, existing, existing.liveDeploymentId as string, version, {
+    const { projectId } = existing
+    const used = await changeProject(jack, existing.label, (db) =>
+      projects.touch(db, projectId, jack.now(), jack.config.inactiveDays),
+    )
+    return present(jack, used, existing.liveDeploymentId as string, version, {
       digest,
       created: false,
       deduplicated: true,
@@ -144,7 +148,8 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
       liveDeploymentId: deploymentId,
       envRevision,
       ttlHours,
-      expiresAt: expiryOf(ttlHours, jack.now()),
+      expiresAt: expiryOf(ttlHours, jack.config.inactiveDays, jack.now()),
+      activeAt: jack.now(),
       ...(manifest.budget_usd !== undefined && { budgetMicroUsd: fromUsd(manifest.budget_usd) }),
     })
     return live
@@ -210,7 +215,7 @@ export async function isLive(
 ): Promise<boolean> {
   if (project.status !== 'active' || !project.liveDeploymentId) return false
   // Its time is over, though nobody has noted that yet.
-  if (project.expiresAt && project.expiresAt <= jack.now()) return false
+  if (isExpired(project, jack.now())) return false
   const live = await deployments.find(jack.db, project.liveDeploymentId)
   if (live?.digest !== digest) return false
   if (manifest.ttl_hours !== undefined && manifest.ttl_hours !== project.ttlHours) return false
@@ -236,6 +241,7 @@ function newProject(jack: Jack, payer: Payer, name: string): Project {
     budgetMicroUsd: null,
     ttlHours: null,
     expiresAt: null,
+    expiredAt: null,
     createdAt: now,
     updatedAt: now,
   }
@@ -279,7 +285,7 @@ function present(
     deduplicated: it.deduplicated,
     created: it.created,
     size_bytes: sizeOf(version),
-    warnings: it.warnings,
+    warnings: [...it.warnings, ...warningsOf(project, jack.now())],
     charged_usd: toUsd(it.chargedMicroUsd),
   }
 }

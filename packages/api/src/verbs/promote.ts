@@ -27,9 +27,9 @@ export async function promote(
   return changeProject(jack, project.label, async (db) => {
     const current = await projects.lock(db, project.projectId)
     if (current?.liveDeploymentId === deploymentId) return current
-    const live = await projects.change(db, project.projectId, { liveDeploymentId: deploymentId })
+    await projects.change(db, project.projectId, { liveDeploymentId: deploymentId })
     await deployments.notePromotion(db, project.projectId, deploymentId)
-    return live
+    return projects.touch(db, project.projectId, jack.now(), jack.config.inactiveDays)
   })
 }
 

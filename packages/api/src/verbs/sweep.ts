@@ -1,13 +1,17 @@
 import type { Jack } from '../jack.ts'
+import { keptDays } from '../Project.ts'
 import * as deployments from '../store/deployments.ts'
 import * as idempotency from '../store/idempotency.ts'
 import { releaseAbandoned } from '../store/ledger.ts'
 import * as logs from '../store/logs.ts'
+import { sinceLast } from '../store/periodic.ts'
 import * as projects from '../store/projects.ts'
 import { changeProject } from './change-project.ts'
+import { deleteProject } from './delete-project.ts'
 
 const minute = 60_000
-const day = 86_400_000
+const hour = 60 * minute
+const day = 24 * hour
 
 /** How long log lines are kept, and how many of one project. */
 const logDays = 7
@@ -17,13 +21,33 @@ const logLinesKept = 10_000
 export async function sweep(jack: Jack): Promise<void> {
   const now = jack.now()
   const ago = (ms: number) => new Date(now.getTime() - ms)
+  await noteUse(jack, now)
+  await expire(jack, now)
+  for (const project of await projects.overdue(jack.db, ago(keptDays * day))) {
+    jack.log.info({ projectId: project.projectId }, 'expired project deleted')
+    await deleteProject(jack, project, (it) => it.status === 'expired')
+  }
+  await releaseAbandoned(jack.db, ago(5 * minute))
+  await idempotency.forgetOld(jack.db, ago(day))
+  await logs.trim(jack.db, ago(logDays * day), logLinesKept)
+}
+
+/** Moves the ends of what was used. Reads what the recorder stored anyway: a request costs no query. */
+async function noteUse(jack: Jack, now: Date): Promise<void> {
+  await jack.recorder.flush()
+  const pausedMs = (await sinceLast(jack.db, 'note use', now)) ?? 0
+  if (pausedMs > hour) await projects.skipStandstill(jack.db, pausedMs)
+  const since = new Date(now.getTime() - pausedMs - 5 * minute)
+  for (const { label } of await projects.touchUsed(jack.db, since, now)) {
+    await changeProject(jack, label, async () => {})
+  }
+}
+
+async function expire(jack: Jack, now: Date): Promise<void> {
   for (const project of await projects.expireDue(jack.db, now)) {
     jack.log.info({ projectId: project.projectId }, 'project expired')
     await changeProject(jack, project.label, async () => {})
     const versions = await deployments.idsOf(jack.db, project.projectId)
     await Promise.all(versions.map((id) => jack.engine.remove(id)))
   }
-  await releaseAbandoned(jack.db, ago(5 * minute))
-  await idempotency.forgetOld(jack.db, ago(day))
-  await logs.trim(jack.db, ago(logDays * day), logLinesKept)
 }

@@ -41,7 +41,7 @@ export default (command: Command) =>
     )
     .option('--env-file <file>', 'set every variable of an .env file')
     .option('--budget <usd>', 'the most that the project may spend on runtime')
-    .option('--ttl <time>', 'delete it after 24h, 7d ...', hours)
+    .option('--ttl <time>', 'expire after 24h, 7d ...; default: after a week without use', hours)
     .option(
       '--verify </path=status>',
       'go live only when this answers so (repeatable)',
@@ -207,8 +207,10 @@ function report({ print }: Session, program: Program, answer: Answer<'upload'>, 
       print.note(
         `${paint('green', answer.created ? 'Live' : 'Updated')} in ${took(ms)}: ${contents(program)}, ${charged}.`,
       )
-      if (answer.expires_at)
-        print.note(`It expires ${distance(answer.expires_at)} (${answer.expires_at}).`)
+      if (answer.expires_at) {
+        const unless = answer.ttl_hours === null ? ' unless it is used' : ''
+        print.note(`It expires ${distance(answer.expires_at)}${unless} (${answer.expires_at}).`)
+      }
     }
     print.note(paint('dim', `This version alone: ${answer.deployment_url}`))
     print.note(

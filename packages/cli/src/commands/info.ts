@@ -12,7 +12,7 @@ export default (command: Command) =>
         'Reading the project',
         jack.projects.get(session.project(), { signal }),
       )
-      print.answer(it, () =>
+      print.answer(it, () => {
         print.out(
           listing([
             ['name', it.name],
@@ -21,10 +21,12 @@ export default (command: Command) =>
             ['live', it.live_deployment_id],
             ['budget', usd(it.budget_usd)],
             ['expires', it.expires_at && `${it.expires_at} (${distance(it.expires_at)})`],
+            ['kept until', it.kept_until && `${it.kept_until} (${distance(it.kept_until)})`],
             ['created', `${it.created_at} (${distance(it.created_at)})`],
             ['updated', `${it.updated_at} (${distance(it.updated_at)})`],
             ['id', it.project_id],
           ]),
-        ),
-      )
+        )
+        for (const warning of it.warnings) print.warn(warning)
+      })
     })

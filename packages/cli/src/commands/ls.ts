@@ -19,9 +19,16 @@ export default (command: Command) =>
       }
       print.out(
         table(
-          ['name', 'status', 'url', 'updated'],
-          projects.map((it) => [it.name, it.status, it.url, distance(it.updated_at)]),
+          ['name', 'status', 'url', 'updated', 'expires'],
+          projects.map((it) => [
+            it.name,
+            it.status,
+            it.url,
+            distance(it.updated_at),
+            distance(it.expires_at),
+          ]),
         ),
       )
+      for (const warning of projects.flatMap((it) => it.warnings)) print.warn(warning)
     })
   })

@@ -13,7 +13,12 @@ export const Project = z.object({
   live_deployment_id: z.string().nullable(),
   budget_usd: Usd.nullable(),
   ttl_hours: z.number().nullable(),
+  /** When it expires as things stand; without a time to live of its own, every use moves it. */
   expires_at: Timestamp.nullable(),
+  /** Until when it can be renewed or exported; null unless it has expired. */
+  kept_until: Timestamp.nullable(),
+  /** What its owner should know now, such as that it expires soon. */
+  warnings: z.array(z.string()),
   created_at: Timestamp,
   updated_at: Timestamp,
 })
@@ -30,6 +35,11 @@ export const CreateProject = z.strictObject({
 /** `null` takes a setting away. */
 export const UpdateProject = z.strictObject({
   budget_usd: UsdInput.nullable().optional(),
+  ttl_hours: z.number().positive().max(8_760).nullable().optional(),
+})
+
+/** `ttl_hours` replaces the project's own; without it, the whole time begins again. */
+export const RenewRequest = z.strictObject({
   ttl_hours: z.number().positive().max(8_760).nullable().optional(),
 })
 

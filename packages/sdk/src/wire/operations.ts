@@ -90,6 +90,14 @@ export const operations = {
     body: Project.UpdateProject,
     response: Project.Project,
   }),
+  renewProject: operation({
+    method: 'POST',
+    path: `${project}/renew`,
+    summary: 'Give a project its whole time again, also one that expired and is still kept',
+    scope: 'deploy',
+    body: Project.RenewRequest,
+    response: Project.Project,
+  }),
   deleteProject: operation({
     method: 'DELETE',
     path: project,

@@ -3,6 +3,7 @@ import { ledger } from './0002-ledger.ts'
 import { periodic } from './0003-periodic.ts'
 import { idempotency } from './0004-idempotency.ts'
 import { runtime } from './0005-runtime.ts'
+import { lifecycle } from './0006-lifecycle.ts'
 
 /**
  * Every change of the schema, oldest first: name and SQL. What was released is never edited, only added to.
@@ -14,4 +15,5 @@ export const migrations: Record<string, string> = {
   '0003-periodic': periodic,
   '0004-idempotency': idempotency,
   '0005-runtime': runtime,
+  '0006-lifecycle': lifecycle,
 }
