@@ -3,6 +3,7 @@ import { JackError } from './Errors.ts'
 import { accountDoor } from './http/account.ts'
 import { clientAddress } from './http/address.ts'
 import { authenticate } from './http/authenticate.ts'
+import { cronsDoor } from './http/crons.ts'
 import type { Door } from './http/Door.ts'
 import { deployDoor } from './http/deploy.ts'
 import { executeDoor } from './http/execute.ts'
@@ -72,6 +73,7 @@ export function createApp(jack: Jack): Hono<Door> {
   executeDoor(app, jack)
   deployDoor(app, jack, limits)
   projectsDoor(app, jack)
+  cronsDoor(app, jack)
   logsDoor(app, jack)
   accountDoor(app, jack)
   return app

@@ -32,6 +32,7 @@ import { StateFiles } from './store/stateFiles.ts'
 import * as usage from './store/usage.ts'
 import { makeUrls } from './Urls.ts'
 import { ensureLocalAccount } from './verbs/ensure-local-account.ts'
+import { runDueCrons } from './verbs/run-due-crons.ts'
 import { sweep } from './verbs/sweep.ts'
 
 /** A server that answers. */
@@ -194,6 +195,10 @@ async function open(
     onError: (err) => log.error({ err }, 'sweep'),
   })
   opened.push(() => sweeping.stop())
+  const scheduling = every(relaxedDb, 'cron', 1_000, () => runDueCrons(jack), {
+    onError: (err) => log.error({ err }, 'crons'),
+  })
+  opened.push(() => scheduling.stop())
 
   gateway = new Gateway(jack, routes)
   serve(server, jack, createApp(jack), gateway)

@@ -30,6 +30,7 @@ const groups: Record<string, [name: string, summary: string, load: () => Promise
     ['rollback', 'go back to the version before', () => import('./commands/rollback.ts')],
     ['env', 'environment variables and secrets', () => import('./commands/env.ts')],
     ['renew', 'give a project more time', () => import('./commands/renew.ts')],
+    ['cron', 'what runs on a schedule', () => import('./commands/cron.ts')],
     ['rm', 'delete a project', () => import('./commands/rm.ts')],
   ],
   'Account:': [

@@ -172,6 +172,17 @@ export function createJack(options: JackOptions = {}) {
       usage: (project: string, query: Query<'getUsage'> = {}, { signal }: CallOptions = {}) =>
         call('getUsage', [project], { query, signal }),
 
+      /** The schedule of what is live: when each is due next, and how it went last. */
+      crons: (project: string, { signal }: CallOptions = {}) =>
+        call('listCrons', [project], { signal }),
+
+      /** Calls the scheduled handler of what is live now. `cron` may be left out when there is only one. */
+      runCron: (
+        project: string,
+        request: Input<'runCron'> = {},
+        { signal, idempotencyKey }: PostOptions = {},
+      ) => call('runCron', [project], { json: request, signal, idempotencyKey }),
+
       /** Names of environment variables; their values are never told. */
       env: (project: string, { signal }: CallOptions = {}) => call('getEnv', [project], { signal }),
 

@@ -42,6 +42,8 @@ export const routes: {
   rollback: ['POST', '/v1/projects/:project/rollback'],
   getLogs: ['GET', '/v1/projects/:project/logs'],
   getUsage: ['GET', '/v1/projects/:project/usage'],
+  listCrons: ['GET', '/v1/projects/:project/crons'],
+  runCron: ['POST', '/v1/projects/:project/crons/run'],
   getEnv: ['GET', '/v1/projects/:project/env'],
   updateEnv: ['PATCH', '/v1/projects/:project/env'],
   me: ['GET', '/v1/me'],

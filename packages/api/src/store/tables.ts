@@ -85,6 +85,14 @@ export interface ProjectTables {
     egress_bytes: bigint
     latency: number[]
   }
+  cron: {
+    project_id: string
+    expression: string
+    next_at: Date | null
+    running_until: Date | null
+    last_at: Date | null
+    last_outcome: string | null
+  }
   idempotency: {
     account_id: string
     key: string

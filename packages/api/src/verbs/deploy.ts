@@ -7,6 +7,7 @@ import {
   prices,
   toUsd,
 } from '@jackcloud/sdk/wire'
+import { requireCron } from '../Cron.ts'
 import { blobsOf, canonicalVersion, sizeOf, type Version, versionOf } from '../Deployment.ts'
 import { JackError } from '../Errors.ts'
 import { projectLabel } from '../Host.ts'
@@ -19,6 +20,7 @@ import type { Claim } from '../store/idempotency.ts'
 import { capture, release, reserve } from '../store/ledger.ts'
 import * as projects from '../store/projects.ts'
 import { changeProject } from './change-project.ts'
+import { goLive } from './go-live.ts'
 import { loadApp } from './load-app.ts'
 import { verify } from './verify.ts'
 
@@ -140,19 +142,22 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
   }
 
   async function makeLive(db: Db): Promise<Project> {
-    await deployments.notePromotion(db, project.projectId, deploymentId)
     const ttlHours = manifest.ttl_hours ?? project.ttlHours
-    const live = await projects.change(db, project.projectId, {
-      status: 'active',
-      reason: null,
-      liveDeploymentId: deploymentId,
-      envRevision,
-      ttlHours,
-      expiresAt: expiryOf(ttlHours, jack.config.inactiveDays, jack.now()),
-      activeAt: jack.now(),
-      ...(manifest.budget_usd !== undefined && { budgetMicroUsd: fromUsd(manifest.budget_usd) }),
-    })
-    return live
+    return goLive(
+      jack,
+      db,
+      project.projectId,
+      { deploymentId, version },
+      {
+        status: 'active',
+        reason: null,
+        envRevision,
+        ttlHours,
+        expiresAt: expiryOf(ttlHours, jack.config.inactiveDays, jack.now()),
+        activeAt: jack.now(),
+        ...(manifest.budget_usd !== undefined && { budgetMicroUsd: fromUsd(manifest.budget_usd) }),
+      },
+    )
   }
 }
 
@@ -164,6 +169,10 @@ async function requireComplete(jack: Jack, version: Version): Promise<void> {
   if (version.main !== null && version.modules[0]?.name !== version.main) {
     throw new JackError('invalid_request', 'The entry must be the first of the modules.')
   }
+  if (version.main === null && version.crons.length > 0) {
+    throw new JackError('invalid_request', 'Static files have no handler that crons could call.')
+  }
+  for (const expression of version.crons) requireCron(expression, jack.now())
   const unsafe = version.compatibilityFlags.find((flag) => /^(experimental$|unsafe_)/.test(flag))
   if (unsafe) {
     throw new JackError(

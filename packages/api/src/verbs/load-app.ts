@@ -31,6 +31,7 @@ export async function loadApp(
     compatibilityFlags: version.compatibilityFlags,
     env: { ...version.vars, ...(env ?? (await jack.env.read(jack.db, project.projectId))) },
     ...(version.assets?.binding && { assetsBinding: version.assets.binding }),
+    ...(version.crons.length > 0 && { scheduled: true }),
     limits: { memoryMb: limits.hosting.memoryMb, requestCpuMs: limits.hosting.requestCpuMs },
     egress: 'public',
   }

@@ -4,6 +4,7 @@ import { type Project, requireDeployable } from '../Project.ts'
 import * as deployments from '../store/deployments.ts'
 import * as projects from '../store/projects.ts'
 import { changeProject } from './change-project.ts'
+import { goLive } from './go-live.ts'
 
 /** Makes a version of the project live. Free. Throws `not_found` when the project has no such version. */
 export async function promote(
@@ -27,8 +28,7 @@ export async function promote(
   return changeProject(jack, project.label, async (db) => {
     const current = await projects.lock(db, project.projectId)
     if (current?.liveDeploymentId === deploymentId) return current
-    await projects.change(db, project.projectId, { liveDeploymentId: deploymentId })
-    await deployments.notePromotion(db, project.projectId, deploymentId)
+    await goLive(jack, db, project.projectId, deployment)
     return projects.touch(db, project.projectId, jack.now(), jack.config.inactiveDays)
   })
 }

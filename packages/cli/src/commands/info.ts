@@ -8,17 +8,25 @@ export default (command: Command) =>
     .action(async (given) => {
       const session = await openSession(command, { project: given })
       const { jack, print, signal } = session
-      const it = await print.while(
+      const project = session.project()
+      const [it, { crons }] = await print.while(
         'Reading the project',
-        jack.projects.get(session.project(), { signal }),
+        Promise.all([
+          jack.projects.get(project, { signal }),
+          jack.projects.crons(project, { signal }),
+        ]),
       )
-      print.answer(it, () => {
+      print.answer({ ...it, crons }, () => {
         print.out(
           listing([
             ['name', it.name],
             ['url', it.url],
             ['status', it.reason ? `${it.status}: ${it.reason}` : it.status],
             ['live', it.live_deployment_id],
+            ...crons.map((cron): [string, string] => [
+              'cron',
+              `${cron.cron} (${cron.next_at ? `next ${distance(cron.next_at)}` : 'never again'})`,
+            ]),
             ['budget', usd(it.budget_usd)],
             ['expires', it.expires_at && `${it.expires_at} (${distance(it.expires_at)})`],
             ['kept until', it.kept_until && `${it.kept_until} (${distance(it.kept_until)})`],

@@ -1,6 +1,7 @@
 // The contract. Whatever the API, the SDK, the CLI and the docs share is exported here, and nothing else is shared.
 export * from './Account.ts'
 export * from './Bindings.ts'
+export * from './Cron.ts'
 export { type ErrorCode, errorCodes, isErrorCode } from './codes.ts'
 export * from './Deploy.ts'
 export * from './Execute.ts'

@@ -11,6 +11,7 @@ export const limits = {
     requestCpuMs: 5_000,
     memoryMb: 128,
     requestBodyBytes: 100 * 1_048_576,
+    scheduledMs: 15 * 60_000,
   },
   sourceBytes: 500_000,
   bundleBytes: 10 * 1_048_576,

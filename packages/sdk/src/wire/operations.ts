@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import * as Account from './Account.ts'
+import * as Cron from './Cron.ts'
 import { DeployRequest, DeployResponse, Manifest } from './Deploy.ts'
 import { ExecuteRequest, ExecuteResponse } from './Execute.ts'
 import { LogPage, LogQuery } from './Log.ts'
@@ -155,6 +156,21 @@ export const operations = {
     scope: 'read',
     query: UsageQuery,
     response: Usage,
+  }),
+  listCrons: operation({
+    method: 'GET',
+    path: `${project}/crons`,
+    summary: 'List the schedule of what is live: when each is due next, and how it went last',
+    scope: 'read',
+    response: Cron.CronList,
+  }),
+  runCron: operation({
+    method: 'POST',
+    path: `${project}/crons/run`,
+    summary: 'Call the scheduled handler of what is live now, as if a cron were due',
+    scope: 'deploy',
+    body: Cron.RunCron,
+    response: Cron.CronRun,
   }),
   getEnv: operation({
     method: 'GET',

@@ -4,6 +4,7 @@ import { periodic } from './0003-periodic.ts'
 import { idempotency } from './0004-idempotency.ts'
 import { runtime } from './0005-runtime.ts'
 import { lifecycle } from './0006-lifecycle.ts'
+import { cron } from './0008-cron.ts'
 
 /**
  * Every change of the schema, oldest first: name and SQL. What was released is never edited, only added to.
@@ -16,4 +17,5 @@ export const migrations: Record<string, string> = {
   '0004-idempotency': idempotency,
   '0005-runtime': runtime,
   '0006-lifecycle': lifecycle,
+  '0008-cron': cron,
 }
