@@ -326,6 +326,60 @@ test('a dry run says what it would cost and keeps nothing', async () => {
   expect((await json(cwd, ['info', 'dry'])).exitCode).toBe(4)
 })
 
+test('a URL is verified against the same program in any other folder, and what differs is named', async () => {
+  const program = (more: Record<string, string> = {}) => ({
+    'jack.json': '{"name":"verified","assets":"public","vars":{"MODE":"a"}}',
+    'src/index.ts':
+      "import { twice } from 'twice'\nimport text from '../data/note.txt'\nexport default { fetch: () => new Response(twice(text) + import.meta.url) }\n",
+    'data/note.txt': 'note',
+    'package.json': '{"dependencies":{"twice":"1.0.0"}}',
+    'node_modules/twice/package.json': '{"name":"twice","version":"1.0.0","main":"lib/index.js"}',
+    'node_modules/twice/lib/index.js': 'exports.twice = (it) => require("./half")(it) + it\n',
+    'node_modules/twice/lib/half.js': 'module.exports = function half(it) { return it }\n',
+    'public/index.html': '<h1>page</h1>',
+    'public/_redirects': '/old /new',
+    ...more,
+  })
+  const { url, deployment_url, digest } = await json(folder('verify-a', program()), ['deploy'])
+  const elsewhere = folder('verify/some/where/else', program())
+  const same = { code: 'same', assets: 'same', settings: 'same' }
+  for (const asked of [url, deployment_url]) {
+    expect(await json(elsewhere, ['verify', asked])).toMatchObject({
+      exitCode: 0,
+      same: true,
+      parts: same,
+      digest,
+      live_digest: digest,
+    })
+  }
+  const differing = async (name: string, more: Record<string, string>) => {
+    const { exitCode, parts, same } = await json(folder(name, program(more)), ['verify', url])
+    expect([exitCode, same]).toEqual([5, false])
+    return parts
+  }
+  expect(await differing('verify-code', { 'data/note.txt': 'other' })).toEqual({
+    ...same,
+    code: 'differs',
+    settings: 'unknown',
+  })
+  expect(await differing('verify-assets', { 'public/_redirects': '/old /newer' })).toEqual({
+    ...same,
+    assets: 'differs',
+  })
+  const vars = { 'jack.json': '{"name":"verified","assets":"public","vars":{"MODE":"b"}}' }
+  expect(await differing('verify-vars', vars)).toEqual({ ...same, settings: 'differs' })
+
+  await json(elsewhere, ['env', 'set', 'SECRET=1', '-p', 'verified'])
+  expect(await json(elsewhere, ['verify', url])).toMatchObject({ same: true })
+  const people = await jack(elsewhere, ['verify', url])
+  expect([people.exitCode, people.stdout]).toEqual([0, expect.stringMatching(/verdict +same/)])
+  expect(await json(elsewhere, ['verify', ready.url])).toMatchObject({
+    exitCode: 1,
+    error: { code: 'bad_answer' },
+  })
+  expect((await json(elsewhere, ['verify', 'nonsense'])).exitCode).toBe(2)
+})
+
 test('a program can deploy a folder and follow what it prints', async () => {
   const client = createJack({ url: ready.url, token: ready.token })
   const dir = folder('sdk', {

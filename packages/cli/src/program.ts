@@ -21,6 +21,7 @@ const groups: Record<string, [name: string, summary: string, load: () => Promise
     ['ls', 'list projects', () => import('./commands/ls.ts')],
     ['info', 'show a project', () => import('./commands/info.ts')],
     ['open', "open a project's URL in the browser", () => import('./commands/open.ts')],
+    ['verify', 'say whether a URL runs exactly this code', () => import('./commands/verify.ts')],
     ['logs', 'read or follow what a project prints', () => import('./commands/logs.ts')],
     ['usage', 'requests, errors, CPU time and cost', () => import('./commands/usage.ts')],
   ],

@@ -1,15 +1,16 @@
 // The client for programs on Node: everything of `@jackcloud/sdk`, and folders.
-import { createHash } from 'node:crypto'
 import type { Program } from '@jackcloud/bundler'
 import * as neutral from './Jack.ts'
 import { JackError } from './JackError.ts'
 import { localFetch } from './localhost.ts'
-import type { FileBytes } from './multipart.ts'
 import type { Answer, Input } from './operations.ts'
-import { manifestOf } from './wire/program.ts'
+import { packed } from './packed.ts'
+import { type Verification, verifyProgram } from './verify.ts'
 
 export * from './index.ts'
 export { localFetch, loopback } from './localhost.ts'
+export { packed } from './packed.ts'
+export { type Verification, verifyProgram } from './verify.ts'
 
 /** A client of Jack that takes what is not given from JACK_URL and JACK_TOKEN. */
 export function createJack(options: neutral.JackOptions = {}): neutral.Jack {
@@ -64,24 +65,19 @@ export async function deployProgram(
   return jack.projects.upload(name, asked, files, { signal, idempotencyKey })
 }
 
-/** The manifest of a program and the bytes that go with it, by sha256. */
-export function packed(program: Program): {
-  manifest: Input<'upload'>
-  files: Map<string, FileBytes>
-} {
-  const files = new Map<string, FileBytes>()
-  const add = (bytes: Uint8Array) => {
-    const sha256 = createHash('sha256').update(bytes).digest('hex')
-    files.set(sha256, bytes)
-    return { sha256, sizeBytes: bytes.byteLength }
-  }
-  const digests = (program.bundle?.modules ?? []).map((module) => add(module.bytes))
-  const map = program.bundle?.sourceMap
-  const sourceMap = map ? add(Buffer.from(map)).sha256 : undefined
-  for (const file of program.assets?.files ?? []) {
-    if (!files.has(file.sha256)) files.set(file.sha256, () => file.bytes())
-  }
-  return { manifest: manifestOf(program, digests, sourceMap), files }
+/**
+ * Bundles a folder on this machine and says whether a live URL runs exactly that.
+ *
+ * @example
+ * const { same } = await verifyFolder('https://brave-otter-api.jack.example', 'examples/hello')
+ */
+export async function verifyFolder(
+  url: string,
+  folder: string,
+  options: neutral.CallOptions = {},
+): Promise<Verification> {
+  const { readProgram } = await import('@jackcloud/bundler')
+  return verifyProgram(url, await readProgram(folder), options)
 }
 
 const withoutUndefined = <T extends object>(it: T): T =>

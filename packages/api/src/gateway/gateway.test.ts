@@ -235,6 +235,11 @@ test('every live URL describes itself', async () => {
   expect((await cloud.live(`${url}/.well-known/jack`)).json).toEqual({
     deployment_id: expect.stringMatching(/^dep_/),
     digest: expect.stringMatching(/^[0-9a-f]{64}$/),
+    parts: {
+      code: expect.stringMatching(/^[0-9a-f]{64}$/),
+      assets: expect.stringMatching(/^[0-9a-f]{64}$/),
+      settings: expect.stringMatching(/^[0-9a-f]{64}$/),
+    },
     deployed_at: expect.any(String),
     live: true,
     expires_at: expect.stringMatching(/^20/),

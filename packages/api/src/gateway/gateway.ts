@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { limits } from '@jackcloud/sdk/wire'
+import { type LiveVersion, limits } from '@jackcloud/sdk/wire'
 import { workerFirst } from '../Assets.ts'
+import { type Deployment, versionParts } from '../Deployment.ts'
 import { JackError } from '../Errors.ts'
 import type { Lease } from '../engine/Engine.ts'
 import { parseHost } from '../Host.ts'
@@ -21,6 +22,7 @@ export class Gateway {
   readonly #jack: Jack
   readonly #routes: Routes
   readonly #assets: AssetServer
+  readonly #parts = new WeakMap<Deployment, LiveVersion['parts']>()
 
   constructor(jack: Jack, routes: Routes) {
     this.#jack = jack
@@ -172,6 +174,7 @@ export class Gateway {
     const body = JSON.stringify({
       deployment_id: deployment.deploymentId,
       digest: deployment.digest,
+      parts: this.#partsOf(deployment),
       deployed_at: deployment.createdAt.toISOString(),
       live: project.liveDeploymentId === deployment.deploymentId,
       expires_at: project.expiresAt?.toISOString() ?? null,
@@ -180,7 +183,7 @@ export class Gateway {
         memory_mb_limit: limits.hosting.memoryMb,
         request_body_bytes_limit: limits.hosting.requestBodyBytes,
       },
-    })
+    } satisfies LiveVersion)
     res.writeHead(200, {
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(body),
@@ -189,6 +192,17 @@ export class Gateway {
     })
     res.end(req.method === 'HEAD' ? undefined : body)
     return 200
+  }
+
+  /** Digests of a version's parts; made once while its route is remembered. */
+  #partsOf(deployment: Deployment): LiveVersion['parts'] {
+    const known = this.#parts.get(deployment)
+    if (known) return known
+    const { code, assets, settings } = versionParts(deployment.version)
+    const { sha256 } = this.#jack
+    const parts = { code: sha256(code), assets: sha256(assets), settings: sha256(settings) }
+    this.#parts.set(deployment, parts)
+    return parts
   }
 }
 
