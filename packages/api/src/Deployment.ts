@@ -28,3 +28,10 @@ export function blobsOf(version: Version): { sha256: string; sizeBytes: number }
 export const sizeOf = (version: Version): number =>
   version.modules.reduce((sum, it) => sum + it.sizeBytes, 0) +
   (version.assets?.files ?? []).reduce((sum, it) => sum + it.size_bytes, 0)
+
+/**
+ * Whether a version keeps data (KV, D1, Durable Objects, queues). Data has a single writer: of such a project one
+ * version runs at a time, the live one.
+ */
+export const keepsData = ({ bindings, queueConsumers }: Pick<Version, 'bindings' | 'queueConsumers'>) =>
+  queueConsumers.length > 0 || bindings.some((binding) => binding.type !== 'service')

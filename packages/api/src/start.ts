@@ -145,6 +145,8 @@ async function open(
     events: {
       log: (line) => recorder.line(line),
       cpu: (usage) => recorder.cpu(usage.projectId, usage.cpuMs),
+      rows: () => {},
+      wake: () => {},
       killed: (event) => {
         log.warn(event, 'app killed')
         recorder.line({

@@ -1,3 +1,4 @@
+import type { Binding, QueueConsumer } from '@jackcloud/sdk/wire'
 import type { Dispatcher } from 'undici'
 
 /**
@@ -27,7 +28,8 @@ export interface Engine {
   /**
    * A version that is running now: started when it sleeps, started once for many waiting callers.
    * `load` is called only when the engine does not hold this revision. The caller releases the lease when the
-   * response (or socket) is over. Throws `app_failed` when it does not start.
+   * response (or socket) is over. Throws `app_failed` when it does not start, and `Moved` when it keeps data and
+   * another version of its project got the turn: then look again where traffic goes.
    */
   open(name: AppName, load: () => Promise<App>): Promise<Lease>
 
@@ -42,14 +44,62 @@ export interface Engine {
     signal?: AbortSignal,
   ): Promise<ScheduledOutcome>
 
+  /**
+   * Gives a version the turn among those of its project that keep data; callers of `open` for another one wait until
+   * it is decided. Without data nobody waits. The process of the version before ends when this one is opened.
+   */
+  take(projectId: string, deploymentId: string): Promise<Turn>
+
   /** Forgets a version and ends its process after its requests. */
   remove(deploymentId: string): Promise<void>
+
+  /** Data of projects, also while no version runs, or none was ever deployed. */
+  readonly data: Data
 
   /** What is running now, for metrics and for people. */
   running(): RunningApp[]
 
   /** Ends everything: drains requests for at most `graceMs`, then kills. */
   close(graceMs?: number): Promise<void>
+}
+
+export interface Turn {
+  /** The version has the data from now on. */
+  keep(): void
+  /** The version before has it again. After `keep` this does nothing. */
+  giveBack(): void
+}
+
+/** Another version of the project has its data now. */
+export class Moved extends Error {
+  override readonly name = 'Moved'
+}
+
+export interface Data {
+  /** Names of the databases that a version or a query ever named. */
+  databases(projectId: string): Promise<string[]>
+  /**
+   * Runs statements on a database in one transaction; it is made when there is none of that name.
+   * Throws `invalid_request` with what the database says, `app_failed` when it does not answer.
+   */
+  query(projectId: string, database: string, queries: Query[]): Promise<Rows[]>
+  /** A database as the statements that make it, a line each. */
+  dump(projectId: string, database: string): Promise<string>
+  /** Bytes on disk of everything that the project keeps. */
+  sizeBytes(projectId: string): Promise<number>
+  /** Deletes everything that the project keeps. */
+  remove(projectId: string): Promise<void>
+}
+
+export interface Query {
+  sql: string
+  params?: (string | number | null)[]
+}
+
+export interface Rows {
+  columns: string[]
+  rows: unknown[][]
+  meta: { rows_read: number; rows_written: number; changes: number; size_after: number }
 }
 
 /** What is hosted under one deployment changes when its environment does: then the revision changes. */
@@ -68,6 +118,9 @@ export interface App extends AppName {
   compatibilityFlags: string[]
   /** Text bindings: variables and secrets alike. Never written to disk. */
   env: Record<string, string>
+  /** What it finds in its `env` beside variables. Data is the project's: every version sees the same. */
+  bindings: Binding[]
+  queueConsumers: QueueConsumer[]
   /** Name of the binding through which the app reads its static assets, if it wants one. */
   assetsBinding?: string
   /** It is started on a schedule: its entry must have a `scheduled` handler, and needs no other. */
@@ -90,6 +143,8 @@ export interface Lease {
   origin: string
   /** Headers that the engine needs on every request, such as the name of a script. */
   headers: Record<string, string>
+  /** The request became a socket: it is cut off rather than waited for when another version gets the data. */
+  detach(): void
   release(): void
 }
 
@@ -155,11 +210,15 @@ export interface EngineEvents {
   log(line: LogLine & AppName & { projectId: string; at: Date }): void
   /** CPU that a version used since the last call. */
   cpu(usage: AppName & { projectId: string; cpuMs: number }): void
+  /** Rows of databases that a version read and wrote since the last call. */
+  rows(usage: AppName & { projectId: string; read: number; written: number }): void
   /** A version was killed: it spun, grew too large, or crashed. */
-  killed(
-    event: AppName & { projectId: string; reason: 'cpu' | 'memory' | 'crash'; detail: string },
-  ): void
+  killed(event: AppName & { projectId: string; reason: KillReason; detail: string }): void
+  /** A sleeping project has something to do: an alarm of a Durable Object, or a message of a queue. */
+  wake(projectId: string): void
 }
+
+export type KillReason = 'cpu' | 'memory' | 'crash' | 'storage'
 
 export interface RunningApp extends AppName {
   projectId: string

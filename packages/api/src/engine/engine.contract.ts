@@ -6,16 +6,21 @@ export interface Told {
   logs: (LogLine & { deploymentId: string })[]
   cpu: { deploymentId: string; cpuMs: number }[]
   killed: { deploymentId: string; reason: string }[]
+  rows: { deploymentId: string; read: number; written: number }[]
+  /** Projects that had something to do while they slept. */
+  woken: string[]
 }
 
 export function listener(): { told: Told; events: EngineEvents } {
-  const told: Told = { logs: [], cpu: [], killed: [] }
+  const told: Told = { logs: [], cpu: [], killed: [], rows: [], woken: [] }
   return {
     told,
     events: {
       log: ({ level, message, deploymentId }) => told.logs.push({ level, message, deploymentId }),
       cpu: ({ deploymentId, cpuMs }) => told.cpu.push({ deploymentId, cpuMs }),
       killed: ({ deploymentId, reason }) => told.killed.push({ deploymentId, reason }),
+      rows: ({ deploymentId, read, written }) => told.rows.push({ deploymentId, read, written }),
+      wake: (projectId) => told.woken.push(projectId),
     },
   }
 }
@@ -50,6 +55,8 @@ export function app(source: string, over: Partial<App> = {}): App {
     compatibilityDate: '2026-01-01',
     compatibilityFlags: [],
     env: {},
+    bindings: [],
+    queueConsumers: [],
     limits: { memoryMb: 128, requestCpuMs: 300 },
     egress: 'public',
     ...over,

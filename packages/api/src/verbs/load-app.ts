@@ -30,6 +30,8 @@ export async function loadApp(
     compatibilityDate: version.compatibilityDate,
     compatibilityFlags: version.compatibilityFlags,
     env: { ...version.vars, ...(env ?? (await jack.env.read(jack.db, project.projectId))) },
+    bindings: version.bindings,
+    queueConsumers: version.queueConsumers,
     ...(version.assets?.binding && { assetsBinding: version.assets.binding }),
     ...(version.crons.length > 0 && { scheduled: true }),
     limits: { memoryMb: limits.hosting.memoryMb, requestCpuMs: limits.hosting.requestCpuMs },

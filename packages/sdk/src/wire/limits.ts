@@ -12,6 +12,8 @@ export const limits = {
     memoryMb: 128,
     requestBodyBytes: 100 * 1_048_576,
     scheduledMs: 15 * 60_000,
+    /** What a project keeps in namespaces, databases, objects and queues together. */
+    dataBytes: 1024 * 1_048_576,
   },
   sourceBytes: 500_000,
   bundleBytes: 10 * 1_048_576,

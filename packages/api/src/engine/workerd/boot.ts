@@ -31,11 +31,21 @@ export interface LiveApp {
   process: WorkerProcess
   requests: Pool
   control: Client
+  /** Answers for the project's databases; see `stateModules.ts`. */
+  databases?: Client
+  /** The directory that it keeps data in. */
+  stateDir?: string
   leases: number
+  /** Of the leases, those that became sockets. */
+  detached: number
   idleSince: number
   startedAt: Date
   /** No new requests: it is being replaced or put to sleep. */
   ending?: Promise<void>
+  /** Somebody waits for its data. */
+  handOver: boolean
+  fallingAsleep: boolean
+  countingRows: boolean
   /** When it ended by our doing, so that its exit is no crash. */
   expected: boolean
   guard?: Guard | undefined
@@ -52,24 +62,33 @@ const START_MS = 5000
  * Throws `code` with what the app said when it does not start.
  *
  * @param config path of the compiled config
+ * @param stateDir where it keeps data, if it does
  */
 export async function bootApp(
   options: BootOptions,
   app: HostedApp,
   config: string,
   code: ErrorCode,
+  stateDir?: string,
 ): Promise<LiveApp> {
   const { processes, clock, now } = options
+  // The databases alone have no app beside them.
+  const listens = [
+    ...(app.main === '' ? [] : ['http']),
+    'control',
+    ...(hasDatabases(app) ? ['databases'] : []),
+  ]
   const names = environmentNames(app)
   const servers: Server[] = []
   let process: WorkerProcess
   try {
     process = await processes.start({
-      purpose: 'app',
+      purpose: stateDir ? 'data' : 'app',
       config,
       memoryMb: app.limits.memoryMb,
       startTimeoutMs: START_MS,
-      listens: ['http', 'control'],
+      listens,
+      ...(stateDir && { stateDir }),
       connects: [
         ...(app.egress === 'public' ? ['outbound'] : []),
         ...(app.assetsBinding ? ['assets'] : []),
@@ -98,7 +117,20 @@ export async function bootApp(
       headersTimeout: 0,
       keepAliveTimeout: 600_000,
     }),
+    ...(hasDatabases(app) && {
+      databases: new Client('http://app', {
+        socketPath: process.socket('databases'),
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        keepAliveTimeout: 600_000,
+      }),
+    }),
+    ...(stateDir && { stateDir }),
     leases: 0,
+    detached: 0,
+    handOver: false,
+    fallingAsleep: false,
+    countingRows: false,
     idleSince: now(),
     startedAt: new Date(now()),
     expected: false,
@@ -113,6 +145,8 @@ export async function bootApp(
   })
   return live
 }
+
+const hasDatabases = ({ bindings }: HostedApp) => bindings.some((it) => it.type === 'd1')
 
 function assetsServer({ assets }: BootOptions, app: HostedApp): Server {
   return createServer((request, response) => {

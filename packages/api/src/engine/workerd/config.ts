@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { App, Module } from '../Engine.ts'
 import { appEntry, controlModule, hostModule } from './modules.ts'
+import { stateConfig } from './stateConfig.ts'
+import { quote } from './text.ts'
 
 /** A workerd config before it is compiled: its text, and the files that the text embeds. */
 export interface Config {
@@ -28,8 +30,10 @@ export function executeConfig(memoryMb: number): Config {
 
 /** The process that hosts one version of an app. Holds names of its variables, not one value. */
 export function appConfig(app: App): Config {
+  const state = stateConfig(app)
   const files: Config['files'] = {
-    'entry.js': appEntry(app.main, app.scheduled ? 'scheduled' : 'fetch'),
+    ...state.files,
+    'entry.js': appEntry(app.main, handlersOf(app), state.classes),
     'control.js': controlModule,
   }
   const modules = app.modules.map((module, i) => {
@@ -40,13 +44,19 @@ export function appConfig(app: App): Config {
   const bindings = environmentNames(app).map(
     ([name, variable]) => `(name = ${quote(name)}, fromEnvironment = "${variable}")`,
   )
+  bindings.push(...state.bindings)
   if (app.assetsBinding) bindings.push(`(name = ${quote(app.assetsBinding)}, service = "assets")`)
+  const fields = [
+    `modules = [${[entry, ...modules].join(', ')}]`,
+    `compatibilityDate = ${quote(app.compatibilityDate)}`,
+    `compatibilityFlags = [${app.compatibilityFlags.map(quote).join(', ')}]`,
+    `bindings = [${bindings.join(', ')}]`,
+    'globalOutbound = "outbound"',
+    'cacheApiOutbound = (name = "control", entrypoint = "Cache")',
+    ...state.worker,
+  ]
   const services = [
-    `(name = "app", worker = (
-  modules = [${[entry, ...modules].join(', ')}],
-  compatibilityDate = ${quote(app.compatibilityDate)}, compatibilityFlags = [${app.compatibilityFlags.map(quote).join(', ')}],
-  bindings = [${bindings.join(', ')}],
-  globalOutbound = "outbound", cacheApiOutbound = (name = "control", entrypoint = "Cache")))`,
+    `(name = "app", worker = (${fields.join(',\n  ')}))`,
     `(name = "control", worker = (
   modules = [(name = "control.js", esModule = embed "control.js")], compatibilityDate = "2026-05-01",
   compatibilityFlags = ["experimental", "service_binding_extra_handlers"],
@@ -54,6 +64,7 @@ export function appConfig(app: App): Config {
     app.egress === 'public'
       ? '(name = "outbound", external = (address = "unix:outbound.sock", http = (style = proxy)))'
       : worker('outbound', quote(noOutbound)),
+    ...state.services,
   ]
   if (app.assetsBinding)
     services.push('(name = "assets", external = (address = "unix:assets.sock", http = ()))')
@@ -64,8 +75,28 @@ export function appConfig(app: App): Config {
       [
         '(name = "http", http = (), service = "app")',
         '(name = "control", http = (), service = "control")',
+        ...state.sockets,
       ],
       app.limits.memoryMb,
+    ),
+  }
+}
+
+/** What must be there for the app to be called by. */
+function handlersOf({ scheduled, queueConsumers }: App): string[] {
+  const wanted = [...(scheduled ? ['scheduled'] : []), ...(queueConsumers.length > 0 ? ['queue'] : [])]
+  return wanted.length > 0 ? wanted : ['fetch']
+}
+
+/** The process that has a project's databases open while no version of it runs. */
+export function databasesConfig(memoryMb: number): Config {
+  const state = stateConfig({ bindings: [], queueConsumers: [] }, true)
+  return {
+    files: { ...state.files, 'control.js': controlModule },
+    text: config(
+      [worker('control', 'embed "control.js"'), ...state.services],
+      ['(name = "control", http = (), service = "control")', ...state.sockets],
+      memoryMb,
     ),
   }
 }
@@ -124,14 +155,4 @@ function entryName(modules: Module[]): string {
   let name = 'jack-entry.js'
   while (modules.some((module) => module.name === name)) name = `_${name}`
   return name
-}
-
-/** A Cap'n Proto text literal. */
-function quote(text: string): string {
-  const escaped = text.replace(/["\\]|\p{Cc}/gu, (char) =>
-    char === '"' || char === '\\'
-      ? `\\${char}`
-      : [...Buffer.from(char)].map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join(''),
-  )
-  return `"${escaped}"`
 }

@@ -120,17 +120,23 @@ async function run(job, bytes, at, env) {
 }
 `
 
-/** First module of a hosted app: says at deploy which handler is missing, and prints errors that nobody handles. */
-export function appEntry(main: string, wanted: 'fetch' | 'scheduled'): string {
+/**
+ * First module of a hosted app: says at deploy what is missing, and prints errors that nobody handles.
+ *
+ * @param wanted handlers that must be there
+ * @param classes Durable Objects, which the runtime looks for here
+ */
+export function appEntry(main: string, wanted: string[], classes: string[] = []): string {
   return `import * as app from ${JSON.stringify(`./${main}`)};
+${classes.length > 0 ? `export { ${classes.join(', ')} } from ${JSON.stringify(`./${main}`)};` : ''}
 const handler = app.default, { error } = console;
 const handlers = typeof handler === "function" ? handler.prototype : handler;
-if (typeof handlers?.${wanted} !== "function")
+for (const wanted of ${JSON.stringify(wanted)}) if (typeof handlers?.[wanted] !== "function")
   throw new TypeError(handler === undefined
     ? ${JSON.stringify(`${main} has no default export`)}
-    : ${JSON.stringify(`The default export of ${main} has no ${wanted} method`)});
+    : ${JSON.stringify(`The default export of ${main} has no `)} + wanted + " method");
 addEventListener("unhandledrejection", (event) => error("Uncaught (in promise)", event.reason));
-${wanted === 'scheduled' ? tellScheduledErrors : ''}export default handler;
+${wanted.includes('scheduled') ? tellScheduledErrors : ''}export default handler;
 `
 }
 

@@ -14,6 +14,7 @@ import { startTicks } from './clock.ts'
 import { type OutputLine, readOutput } from './output.ts'
 import { bootId } from './runDirectory.ts'
 import { type Purpose, type Sandbox, UIDS } from './sandbox.ts'
+import { ownerOf, prepareState } from './stateDirs.ts'
 
 /** One sandboxed workerd. */
 export interface WorkerProcess {
@@ -40,6 +41,8 @@ export interface StartOptions {
   memoryMb: number
   listens: string[]
   connects?: string[]
+  /** A directory that outlives it. Its owner becomes the process's user. */
+  stateDir?: string
   env?: Record<string, string>
   startTimeoutMs?: number
   onLine?: (line: OutputLine) => void
@@ -66,7 +69,7 @@ export class Processes {
   }
 
   async start(options: StartOptions): Promise<WorkerProcess> {
-    const uid = this.#takeUid()
+    const uid = this.#takeUid(options.stateDir)
     const dir = join(this.#runDir, `p${process.pid.toString(36)}${(this.#next++).toString(36)}`)
     mkdirSync(dir, { mode: 0o700 })
     if (uid !== undefined) chownSync(dir, uid, uid)
@@ -75,6 +78,7 @@ export class Processes {
       rmSync(dir, { recursive: true, force: true })
     }
     try {
+      if (options.stateDir) prepareState(options.stateDir, uid)
       await options.prepare?.(dir, uid)
       // Who closes waits for what has been started, so nothing may be started behind its back.
       if (this.#closed) throw new StartError('It was to start while everything ends')
@@ -189,10 +193,13 @@ export class Processes {
     }
   }
 
-  #takeUid(): number | undefined {
+  /** @param stateDir its files are its owner's already: then there is nothing to give away */
+  #takeUid(stateDir?: string): number | undefined {
     const { firstUid } = this.#sandbox
     if (firstUid === undefined) return undefined
-    let uid = firstUid + (this.#next % UIDS)
+    const owner = stateDir === undefined ? undefined : ownerOf(stateDir)
+    const isOurs = owner !== undefined && owner >= firstUid && owner < firstUid + UIDS
+    let uid = isOurs ? owner : firstUid + (this.#next % UIDS)
     while (this.#uids.has(uid)) uid = firstUid + ((uid + 1 - firstUid) % UIDS)
     this.#uids.add(uid)
     return uid

@@ -15,7 +15,8 @@ export interface Sandbox {
   firstUid: number | undefined
 }
 
-export type Purpose = 'execute' | 'app'
+/** `data` is an app that keeps data. */
+export type Purpose = 'execute' | 'app' | 'data'
 
 export interface Launch {
   purpose: Purpose
@@ -28,6 +29,8 @@ export interface Launch {
   /** Names of sockets it listens on, and of sockets of ours that it connects to. */
   listens: string[]
   connects: string[]
+  /** Directory that it keeps data in. */
+  stateDir?: string | undefined
 }
 
 export interface Command {
@@ -106,6 +109,7 @@ export function commandFor(walls: Walls, launch: Launch): Command {
     '--control-fd=3',
     ...launch.listens.map((name) => `--socket-addr=${name}=unix:${dir}/${name}.sock`),
     ...launch.connects.map((name) => `--external-addr=${name}=unix:${dir}/${name}.sock`),
+    ...(launch.stateDir ? [`--directory-path=state=${inside ? '/state' : launch.stateDir}`] : []),
   ]
   const { uid } = launch
   const identity = [
@@ -116,8 +120,8 @@ export function commandFor(walls: Walls, launch: Launch): Command {
   const limits = [
     'prlimit',
     '--core=0',
-    `--nofile=${launch.purpose === 'app' ? 4096 : 256}`,
-    '--fsize=67108864',
+    `--nofile=${launch.purpose === 'execute' ? 256 : 4096}`,
+    `--fsize=${launch.stateDir ? MAX_STATE_FILE_BYTES : 67_108_864}`,
     `--data=${(RUNTIME_DATA_MB + 3 * launch.memoryMb) * 1048576}`,
     // Counted per user: only where the process has one of its own.
     ...(uid === undefined ? [] : ['--nproc=64']),
@@ -155,6 +159,9 @@ export function commandFor(walls: Walls, launch: Launch): Command {
 /** Address space of an idle workerd that RLIMIT_DATA counts, measured, with room for more threads. */
 const RUNTIME_DATA_MB = 700
 
+/** One database at most. */
+const MAX_STATE_FILE_BYTES = 2 * 1024 ** 3
+
 function bwrapArguments(binary: Binary, launch: Launch, seccomp: boolean): string[] {
   const readOnly = [
     [binary.path, '/workerd'],
@@ -186,6 +193,7 @@ function bwrapArguments(binary: Binary, launch: Launch, seccomp: boolean): strin
     '--bind',
     launch.dir,
     '/run',
+    ...(launch.stateDir ? ['--bind', launch.stateDir, '/state'] : []),
     '--remount-ro',
     '/',
     '--info-fd',
@@ -262,13 +270,19 @@ function runs([command, ...args]: [string, ...string[]]): boolean {
 }
 
 function writeFilters(dir: string): Record<Purpose, string> | undefined {
-  const execute = seccompProgram(process.arch, { connect: false })
-  const app = seccompProgram(process.arch, { connect: true })
-  if (!execute || !app) return undefined
-  const paths = { execute: join(dir, 'execute.bpf'), app: join(dir, 'app.bpf') }
-  writeFileSync(paths.execute, execute)
-  writeFileSync(paths.app, app)
-  return paths
+  const programs = {
+    execute: seccompProgram(process.arch, { connect: false, disk: false }),
+    app: seccompProgram(process.arch, { connect: true, disk: false }),
+    data: seccompProgram(process.arch, { connect: true, disk: true }),
+  }
+  const write = (purpose: Purpose) => {
+    const path = join(dir, `${purpose}.bpf`)
+    const program = programs[purpose]
+    if (program) writeFileSync(path, program)
+    return path
+  }
+  if (!programs.execute) return undefined
+  return { execute: write('execute'), app: write('app'), data: write('data') }
 }
 
 /** A stretch of user ids that nothing else uses, if our own user namespace has it; ids count up from there. */

@@ -2,16 +2,16 @@
  * A seccomp filter as the bytes that `bwrap --seccomp FD` reads: allow what workerd calls, refuse the rest.
  *
  * Refused on purpose: every socket but unix ones, new processes (threads only), new namespaces, ptrace, other
- * processes' memory, kernel key rings, bpf, io_uring, and creating files: workerd has no disk here.
+ * processes' memory, kernel key rings, bpf, io_uring, and, without `disk`, creating files.
  */
 export function seccompProgram(
   arch: string,
-  { connect }: { connect: boolean },
+  { connect, disk }: { connect: boolean; disk: boolean },
 ): Buffer | undefined {
   const table = tables[arch]
   if (!table) return undefined
   const nr = table.calls
-  const allowed = Object.entries(nr)
+  const allowed = Object.entries({ ...nr, ...(disk && table.disk) })
     .filter(([name]) => !examined.has(name) && (connect || name !== 'connect'))
     .map(([, number]) => number)
   const program: Instruction[] = [
@@ -40,7 +40,7 @@ export function seccompProgram(
     [RETURN, 0, 0, refuse(EAFNOSUPPORT)],
     [EQUAL, 0, 4, nr.openat as number],
     [LOAD, 0, 0, argument(2)],
-    [ANY_BIT, 0, 1, O_CREAT | O_TMPFILE],
+    [ANY_BIT, 0, 1, disk ? 0 : O_CREAT | O_TMPFILE],
     [RETURN, 0, 0, refuse(EACCES)],
     [RETURN, 0, 0, ALLOW],
     ...allowed.flatMap((number): Instruction[] => [
@@ -95,7 +95,7 @@ function assemble(program: Instruction[]): Buffer {
 }
 
 // biome-ignore format: tables read better as tables
-const tables: Record<string, { audit: number; calls: Record<string, number> }> = {
+const tables: Record<string, { audit: number; calls: Record<string, number>; disk: Record<string, number> }> = {
   x64: { audit: 0xc000_003e, calls: {
     read: 0, write: 1, close: 3, stat: 4, fstat: 5, lstat: 6, poll: 7, lseek: 8, mmap: 9, mprotect: 10,
     munmap: 11, brk: 12, rt_sigaction: 13, rt_sigprocmask: 14, rt_sigreturn: 15, ioctl: 16, pread64: 17,
@@ -111,6 +111,10 @@ const tables: Record<string, { audit: number; calls: Record<string, number> }> =
     epoll_pwait: 281, timerfd_create: 283, timerfd_settime: 286, accept4: 288, eventfd2: 290,
     epoll_create1: 291, pipe2: 293, prlimit64: 302, getrandom: 318, memfd_create: 319, membarrier: 324,
     pkey_mprotect: 329, pkey_alloc: 330, pkey_free: 331, statx: 332, rseq: 334, clone3: 435, faccessat2: 439,
+  }, disk: {
+    flock: 73, fsync: 74, fdatasync: 75, ftruncate: 77, rename: 82, mkdir: 83, rmdir: 84, unlink: 87, fchmod: 91,
+    statfs: 137, fstatfs: 138, getdents64: 217, mkdirat: 258, unlinkat: 263, renameat: 264, linkat: 265,
+    fchmodat: 268, utimensat: 280, fallocate: 285, renameat2: 316, copy_file_range: 326,
   } },
   arm64: { audit: 0xc000_00b7, calls: {
     getcwd: 17, eventfd2: 19, epoll_create1: 20, epoll_ctl: 21, epoll_pwait: 22, fcntl: 25, ioctl: 29,
@@ -127,5 +131,9 @@ const tables: Record<string, { audit: number; calls: Record<string, number> }> =
     mremap: 216, clone: 220, execve: 221, mmap: 222, mprotect: 226, madvise: 233, accept4: 242,
     prlimit64: 261, getrandom: 278, memfd_create: 279, membarrier: 283, pkey_mprotect: 288, pkey_alloc: 289,
     pkey_free: 290, statx: 291, rseq: 293, clone3: 435, faccessat2: 439,
+  }, disk: {
+    flock: 32, mkdirat: 34, unlinkat: 35, linkat: 37, renameat: 38, statfs: 43, fstatfs: 44, ftruncate: 46,
+    fallocate: 47, fchmod: 52, fchmodat: 53, getdents64: 61, fsync: 82, fdatasync: 83, utimensat: 88,
+    renameat2: 276, copy_file_range: 285,
   } },
 }

@@ -8,6 +8,7 @@ import { JackError } from '../../Errors.ts'
 import type {
   App,
   AppName,
+  Data,
   Engine,
   EngineEvents,
   Execution,
@@ -18,9 +19,11 @@ import type {
   SandboxReport,
   ScheduledEvent,
   ScheduledOutcome,
+  Turn,
 } from '../Engine.ts'
 import { Apps } from './apps.ts'
 import { findBinary, reachable } from './binary.ts'
+import type { BootOptions } from './boot.ts'
 import { openProcessClock } from './clock.ts'
 import { executeConfig } from './config.ts'
 import { Configs } from './configs.ts'
@@ -28,8 +31,11 @@ import type { EgressOptions } from './egress.ts'
 import { type ExecuteProcess, runProgram, startExecuteProcess } from './execute.ts'
 import { Pool } from './pool.ts'
 import { Processes } from './processes.ts'
+import { ProjectData } from './projectData.ts'
 import { defaultRunDir, takeRunDirectory } from './runDirectory.ts'
 import { closeInheritedOnExec, detectSandbox } from './sandbox.ts'
+import { StateDirs } from './stateDirs.ts'
+import { Supervision } from './supervision.ts'
 import { Watchdog } from './watchdog.ts'
 
 export interface WorkerdOptions {
@@ -52,6 +58,8 @@ export interface WorkerdOptions {
   idleMs: number
   /** How many apps run at once. Default: as many as fit into half of the memory at 48 MB each. */
   maxLive?: number
+  /** Whether idle apps should sleep now rather than later. Default: less than a tenth of the memory is free. */
+  memoryIsShort?: () => boolean
   sandbox?: { require?: SandboxLevel; force?: SandboxLevel }
   egress?: EgressOptions
   events: EngineEvents
@@ -70,6 +78,7 @@ interface Started {
   report: SandboxReport
   pool: Pool<ExecuteProcess>
   apps: Apps
+  data: ProjectData
   watchdog: Watchdog
   clock: ReturnType<typeof openProcessClock>
   processes: Processes
@@ -115,6 +124,7 @@ class WorkerdEngine implements Engine {
       opened = this.#open(sandbox, binary, shared, runDir, giveBack)
       await opened.pool.start()
       this.#started = opened
+      void opened.data.start().catch((error) => logger.error({ err: error }, 'alarms of projects'))
     } catch (error) {
       await opened?.pool.close()
       await opened?.processes.close()
@@ -140,6 +150,14 @@ class WorkerdEngine implements Engine {
     return this.#ready().apps.open(name, load)
   }
 
+  async take(projectId: string, deploymentId: string): Promise<Turn> {
+    return this.#ready().apps.take(projectId, deploymentId)
+  }
+
+  get data(): Data {
+    return this.#ready().data
+  }
+
   async scheduled(
     name: AppName,
     load: () => Promise<App>,
@@ -161,6 +179,7 @@ class WorkerdEngine implements Engine {
     const started = this.#started
     if (!started) return
     this.#closing ??= (async () => {
+      started.data.close()
       await Promise.all([started.pool.close(), started.apps.close(graceMs)])
       await started.processes.close()
       await started.watchdog.close()
@@ -188,19 +207,34 @@ class WorkerdEngine implements Engine {
         startExecuteProcess(processes, await configs.compile(executeConfig(memoryMb)), memoryMb),
       failed: (error) => logger.error({ err: error }, 'a process for executions did not start'),
     })
-    const apps = new Apps({
+    const now = this.#options.now ?? Date.now
+    const boot: BootOptions = {
       processes,
-      configs,
       clock,
-      watchdog,
       events,
-      idleMs,
-      maxLive: this.#options.maxLive ?? Math.max(4, Math.floor(totalmem() / 2 / (48 * 1048576))),
       egress,
       ...(assets ? { assets } : {}),
-      now: this.#options.now ?? Date.now,
+      now,
+    }
+    const supervision = new Supervision({
+      clock,
+      events,
+      now,
+      watchdog,
+      idleMs,
+      maxLive: this.#options.maxLive ?? Math.max(4, Math.floor(totalmem() / 2 / (48 * 1048576))),
+      memoryIsShort: this.#options.memoryIsShort ?? memoryIsShort,
+      maySleep: (version) => data.maySleep(version),
     })
-    return { report: sandbox.report, pool, apps, watchdog, clock, processes, giveBack }
+    const data = new ProjectData({
+      ...boot,
+      configs,
+      supervision,
+      dirs: new StateDirs(this.#options.dataDir),
+      wake: (projectId) => events.wake(projectId),
+    })
+    const apps = new Apps({ ...boot, configs, supervision, data })
+    return { report: sandbox.report, pool, apps, data, watchdog, clock, processes, giveBack }
   }
 
   #ready(): Started {
@@ -208,6 +242,8 @@ class WorkerdEngine implements Engine {
     return this.#started
   }
 }
+
+const memoryIsShort = () => process.availableMemory() < totalmem() / 10
 
 function isReachable(dir: string): boolean {
   // Alone as a user there is nobody else who would have to reach it.

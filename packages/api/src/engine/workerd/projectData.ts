@@ -1,0 +1,257 @@
+import { randomUUID } from 'node:crypto'
+import { rm } from 'node:fs/promises'
+import { limits } from '@jackcloud/sdk/wire'
+import { JackError } from '../../Errors.ts'
+import type { Data, Query, Rows } from '../Engine.ts'
+import { nextAlarm } from './alarms.ts'
+import { type BootOptions, bootApp, type HostedApp, type LiveApp } from './boot.ts'
+import { databasesConfig } from './config.ts'
+import type { Configs } from './configs.ts'
+import type { StateDirs } from './stateDirs.ts'
+import type { Running, Supervision, Version } from './supervision.ts'
+import { Turns } from './turns.ts'
+
+export interface ProjectDataOptions extends BootOptions {
+  configs: Configs
+  supervision: Supervision
+  dirs: StateDirs
+  /** Called when an alarm of a sleeping project is due. */
+  wake: (projectId: string) => void
+}
+
+/** How long the requests of the version before may take when another one waits for the data. */
+const HAND_OVER_MS = 10_000
+/** An alarm that is later than this is worth going to sleep for. */
+const SOON_MS = 10_000
+/** Timers count at most 2^31 ms. */
+const MAX_TIMER_MS = 2_000_000_000
+const SIZE_MS = 5_000
+
+/** What projects keep: which process has it open, and when it has something to do by itself. */
+export class ProjectData implements Data {
+  readonly turns = new Turns()
+  readonly #options: ProjectDataOptions
+  /** Opens of one project's data follow each other. */
+  readonly #opening = new Map<string, Promise<unknown>>()
+  readonly #alarms = new Map<string, NodeJS.Timeout>()
+  readonly #sizes: NodeJS.Timeout
+  #closed = false
+
+  constructor(options: ProjectDataOptions) {
+    this.#options = options
+    this.#sizes = setInterval(() => void this.#checkSizes(), SIZE_MS)
+    this.#sizes.unref()
+  }
+
+  /** Sets the alarms of all projects that sleep, those of a predecessor too. */
+  async start(): Promise<void> {
+    for (const projectId of await this.#options.dirs.list())
+      if (!this.inUse(projectId)) await this.#setAlarm(projectId)
+  }
+
+  /** Starts a process on a project's data, when whatever else had it open has ended. */
+  async use(app: HostedApp, start: (dir: string) => Promise<LiveApp>): Promise<LiveApp> {
+    const { projectId } = app
+    return this.#one(projectId, async () => {
+      await this.#endOthers(projectId)
+      await this.#requireRoom(projectId)
+      clearTimeout(this.#alarms.get(projectId))
+      const databases = app.bindings.flatMap((it) => (it.type === 'd1' ? [it.database] : []))
+      await this.#options.dirs.noteDatabases(projectId, databases)
+      const live = await start(this.#options.dirs.path(projectId))
+      void live.process.exited.then(() => {
+        if (!this.inUse(projectId)) void this.#setAlarm(projectId)
+      })
+      return live
+    })
+  }
+
+  /** Starts a process once on data that is thrown away, and ends it. */
+  async tryOut(start: (dir: string) => Promise<LiveApp>): Promise<void> {
+    const dir = this.#options.dirs.path(`trial_${randomUUID().replaceAll('-', '')}`)
+    try {
+      const live = await start(dir)
+      live.expected = true
+      live.process.kill()
+      await live.process.exited
+    } finally {
+      await rm(dir, { recursive: true, force: true })
+    }
+  }
+
+  /** Whether a process has the project's data open. */
+  inUse(projectId: string): boolean {
+    return this.#users(projectId).length > 0
+  }
+
+  /** False when an alarm is due so soon, or runs, that its process had better stay. */
+  async maySleep({ app }: Version): Promise<boolean> {
+    if (!app.bindings.some((it) => it.type === 'durable_object' || it.type === 'queue')) return true
+    const due = await nextAlarm(this.#options.dirs.path(app.projectId))
+    return due === undefined || due.getTime() > this.#options.now() + SOON_MS
+  }
+
+  /** Runs statements in one transaction. Throws `invalid_request` with what the database says. */
+  async query(projectId: string, database: string, queries: Query[]): Promise<Rows[]> {
+    const { results } = (await this.#ask(projectId, '/query', { database, queries })) as {
+      results: Rows[]
+    }
+    return results
+  }
+
+  /** A database as SQL statements. */
+  async dump(projectId: string, database: string): Promise<string> {
+    return (await this.#ask(projectId, '/dump', { database })) as string
+  }
+
+  async databases(projectId: string): Promise<string[]> {
+    return this.#options.dirs.databases(projectId)
+  }
+
+  async sizeBytes(projectId: string): Promise<number> {
+    return this.#options.dirs.sizeBytes(projectId)
+  }
+
+  async remove(projectId: string): Promise<void> {
+    await this.#one(projectId, async () => {
+      await this.#endOthers(projectId)
+      clearTimeout(this.#alarms.get(projectId))
+      this.#alarms.delete(projectId)
+      this.turns.forget(projectId)
+      await this.#options.dirs.remove(projectId)
+    })
+  }
+
+  close(): void {
+    this.#closed = true
+    clearInterval(this.#sizes)
+    for (const timer of this.#alarms.values()) clearTimeout(timer)
+  }
+
+  #users(projectId: string): Running[] {
+    const dir = this.#options.dirs.path(projectId)
+    return [...this.#options.supervision.running].filter(({ live }) => live.stateDir === dir)
+  }
+
+  async #endOthers(projectId: string): Promise<void> {
+    const { supervision } = this.#options
+    await Promise.all(
+      this.#users(projectId).map((entry) =>
+        supervision.drain(entry, { graceMs: HAND_OVER_MS, handOver: true }),
+      ),
+    )
+  }
+
+  #one<T>(projectId: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#opening.get(projectId) ?? Promise.resolve()
+    const now = before.then(work, work)
+    this.#opening.set(projectId, now)
+    const forget = () => {
+      if (this.#opening.get(projectId) === now) this.#opening.delete(projectId)
+    }
+    void now.then(forget, forget)
+    return now
+  }
+
+  async #ask(projectId: string, path: string, question: { database: string }): Promise<unknown> {
+    await this.#options.dirs.noteDatabases(projectId, [question.database])
+    const { version, live } = await this.#withDatabases(projectId)
+    const lease = this.#options.supervision.lease(version, live)
+    try {
+      const { statusCode, body } = await (live.databases as NonNullable<typeof live.databases>)
+        .request({ path, method: 'POST', body: JSON.stringify(question) })
+      if (statusCode === 200) return path === '/dump' ? await body.text() : await body.json()
+      const { error } = (await body.json()) as { error: string }
+      throw new JackError('invalid_request', error, {
+        hint: 'Nothing was changed: all statements of one call succeed, or none does.',
+      })
+    } catch (error) {
+      if (error instanceof JackError) throw error
+      throw new JackError('app_failed', 'The database did not answer.', {
+        hint: 'A statement may have run for too long, or the project was being replaced: try again.',
+        cause: error,
+      })
+    } finally {
+      lease.release()
+    }
+  }
+
+  /** The process that has the project's databases open: its app if that has any, else one of ours. */
+  async #withDatabases(projectId: string): Promise<Running> {
+    const found = () =>
+      this.#users(projectId).find(({ live }) => live.databases && !live.ending && !live.process.dead)
+    return (
+      found() ??
+      this.#one(projectId, async () => {
+        const meanwhile = found()
+        if (meanwhile) return meanwhile
+        await this.#endOthers(projectId)
+        const { configs, supervision, dirs } = this.#options
+        const config = databasesConfig(limits.hosting.memoryMb)
+        const app = keeper(projectId)
+        const version = { app, digest: configs.digest(config), order: 0, strikes: 0, retryAt: 0 }
+        const compiled = await configs.compile(config)
+        const live = await supervision.start(version, () =>
+          bootApp(this.#options, app, compiled, 'app_failed', dirs.path(projectId)),
+        )
+        return { version, live }
+      })
+    )
+  }
+
+  async #setAlarm(projectId: string): Promise<void> {
+    clearTimeout(this.#alarms.get(projectId))
+    const due = await nextAlarm(this.#options.dirs.path(projectId))
+    if (!due || this.#closed || this.inUse(projectId)) return
+    const wait = Math.max(0, due.getTime() - this.#options.now())
+    const timer = setTimeout(
+      () => {
+        this.#alarms.delete(projectId)
+        if (wait > MAX_TIMER_MS) void this.#setAlarm(projectId)
+        else this.#options.wake(projectId)
+      },
+      Math.min(wait, MAX_TIMER_MS),
+    )
+    timer.unref()
+    this.#alarms.set(projectId, timer)
+  }
+
+  async #requireRoom(projectId: string): Promise<void> {
+    const sizeBytes = await this.#options.dirs.sizeBytes(projectId)
+    if (sizeBytes <= limits.hosting.dataBytes + SPARE_BYTES) return
+    throw new JackError(
+      'app_failed',
+      `The project keeps ${Math.ceil(sizeBytes / 1_048_576)} MB of data; ${limits.hosting.dataBytes / 1_048_576} MB are allowed.`,
+      { hint: 'Delete data with `jack db exec`, or ask the operator for a higher limit.' },
+    )
+  }
+
+  /** Ends apps that write more than a project may keep. */
+  async #checkSizes(): Promise<void> {
+    for (const { version, live } of this.#options.supervision.running) {
+      if (!live.stateDir || live.expected) continue
+      const sizeBytes = await this.#options.dirs.sizeBytes(version.app.projectId)
+      if (sizeBytes > limits.hosting.dataBytes + SPARE_BYTES)
+        this.#options.supervision.kill({ version, live }, 'storage', 'It keeps too much data')
+    }
+  }
+}
+
+/** So that a project at its limit can still be opened to delete something. */
+const SPARE_BYTES = 16 * 1_048_576
+
+/** Stands in for an app while only the project's databases are asked for. */
+const keeper = (projectId: string): HostedApp => ({
+  deploymentId: `databases-${projectId}`,
+  revision: '0',
+  projectId,
+  main: '',
+  compatibilityDate: '2026-05-01',
+  compatibilityFlags: [],
+  env: {},
+  bindings: [{ type: 'd1', name: 'DB', database: 'main' }],
+  queueConsumers: [],
+  limits: { memoryMb: limits.hosting.memoryMb, requestCpuMs: limits.hosting.requestCpuMs },
+  egress: 'none',
+})
+

@@ -1,0 +1,40 @@
+/**
+ * D1 with a count of rows, and a door beside the app's binding: `POST /query` with `{ database, queries }` answers
+ * `{ results: [{ columns, rows, meta }] }` or `{ error }`; `POST /dump` with `{ database }` answers SQL, a statement a
+ * line; `GET /rows` answers how many rows were read and written since the last time it was asked.
+ */
+export const d1Module = `import { WorkerEntrypoint } from "cloudflare:workers";
+import d1, { D1Database } from "./d1.js";
+export default d1;
+
+let read = 0, written = 0;
+export class CountedDatabase extends D1Database {
+  run(queries, bookmarked) {
+    const answer = super.run(queries, bookmarked);
+    for (const { meta } of answer.results) {
+      read += meta.rows_read;
+      written += meta.rows_written;
+    }
+    return answer;
+  }
+}
+export class Databases extends WorkerEntrypoint {
+  async fetch(request) {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/rows") {
+      const rows = { read, written };
+      read = written = 0;
+      return Response.json(rows);
+    }
+    try {
+      const { database, queries } = await request.json();
+      const it = this.env.DATABASE.getByName(database);
+      if (pathname === "/query") return Response.json(await it.run(queries));
+      if (pathname === "/dump") return new Response((await it.dump()).join("\\n") + "\\n");
+      return new Response(null, { status: 404 });
+    } catch (error) {
+      return Response.json({ error: String(error?.message ?? error) }, { status: 422 });
+    }
+  }
+}
+`
