@@ -33,5 +33,8 @@ export const sizeOf = (version: Version): number =>
  * Whether a version keeps data (KV, D1, Durable Objects, queues). Data has a single writer: of such a project one
  * version runs at a time, the live one.
  */
-export const keepsData = ({ bindings, queueConsumers }: Pick<Version, 'bindings' | 'queueConsumers'>) =>
+export const keepsData = ({
+  bindings,
+  queueConsumers,
+}: Pick<Version, 'bindings' | 'queueConsumers'>) =>
   queueConsumers.length > 0 || bindings.some((binding) => binding.type !== 'service')

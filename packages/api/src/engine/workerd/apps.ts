@@ -54,8 +54,7 @@ export class Apps {
   }
 
   async open(name: AppName, load: () => Promise<App>): Promise<Lease> {
-    const { version, live } = await this.#reach(name, load)
-    return this.#options.supervision.lease(version, live)
+    return (await this.#reach(name, load)).lease
   }
 
   async scheduled(
@@ -64,8 +63,7 @@ export class Apps {
     event: ScheduledEvent,
     signal?: AbortSignal,
   ): Promise<ScheduledOutcome> {
-    const { version, live } = await this.#reach(name, load)
-    const lease = this.#options.supervision.lease(version, live)
+    const { live, lease } = await this.#reach(name, load)
     try {
       return await callScheduled(live.process.socket('control'), event, signal)
     } finally {
@@ -73,16 +71,25 @@ export class Apps {
     }
   }
 
-  async #reach(name: AppName, load: () => Promise<App>): Promise<Running> {
-    if (this.#closed)
-      throw new JackError('unavailable', 'This server is shutting down', { retryAfterSeconds: 5 })
-    const leaving = this.#find(name) ? undefined : this.#leaving(name)
-    // A caller that has not heard of the new revision yet: the old one still answers, and is not started again.
-    if (leaving) return leaving
-    const version = this.#find(name) ?? (await this.#loadOnce(name, load))
-    if (keepsData(version.app)) await this.#awaitTurn(version)
-    const live = usable(version.live) ?? (await this.#wake(version, load))
-    return { version, live }
+  /** The lease is counted in the very step in which its process is seen to run. */
+  async #reach(name: AppName, load: () => Promise<App>): Promise<{ live: LiveApp; lease: Lease }> {
+    const { supervision } = this.#options
+    const lease = ({ version, live }: Running) => ({
+      live,
+      lease: supervision.lease(version, live),
+    })
+    for (;;) {
+      if (this.#closed)
+        throw new JackError('unavailable', 'This server is shutting down', { retryAfterSeconds: 5 })
+      const leaving = this.#find(name) ? undefined : this.#leaving(name)
+      // A caller that has not heard of the new revision yet: the old one still answers, and is not started again.
+      if (leaving) return lease(leaving)
+      const version = this.#find(name) ?? (await this.#loadOnce(name, load))
+      if (keepsData(version.app)) await this.#awaitTurn(version)
+      const live = usable(version.live)
+      if (live) return lease({ version, live })
+      await this.#wake(version, load)
+    }
   }
 
   /** Starts the version when it is the turn's, so that nobody waits for it. */
@@ -93,7 +100,12 @@ export class Apps {
       keep: () => {
         turn.keep()
         const [version] = [...(this.#deployments.get(deploymentId)?.values() ?? [])].slice(-1)
-        if (version && keepsData(version.app) && !version.live && this.#options.data.inUse(projectId))
+        if (
+          version &&
+          keepsData(version.app) &&
+          !version.live &&
+          this.#options.data.inUse(projectId)
+        )
           // Its modules are compiled already: nothing is loaded.
           void this.#wake(version, () => Promise.reject(new Error('not compiled'))).catch(() => {})
       },

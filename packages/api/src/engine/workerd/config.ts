@@ -84,7 +84,10 @@ export function appConfig(app: App): Config {
 
 /** What must be there for the app to be called by. */
 function handlersOf({ scheduled, queueConsumers }: App): string[] {
-  const wanted = [...(scheduled ? ['scheduled'] : []), ...(queueConsumers.length > 0 ? ['queue'] : [])]
+  const wanted = [
+    ...(scheduled ? ['scheduled'] : []),
+    ...(queueConsumers.length > 0 ? ['queue'] : []),
+  ]
   return wanted.length > 0 ? wanted : ['fetch']
 }
 

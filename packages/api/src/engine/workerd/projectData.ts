@@ -153,13 +153,18 @@ export class ProjectData implements Data {
     return now
   }
 
-  async #ask(projectId: string, path: string, question: { database: string }): Promise<unknown> {
+  async #ask(
+    projectId: string,
+    path: string,
+    question: { database: string; queries?: Query[] },
+  ): Promise<unknown> {
     await this.#options.dirs.noteDatabases(projectId, [question.database])
     const { version, live } = await this.#withDatabases(projectId)
     const lease = this.#options.supervision.lease(version, live)
     try {
-      const { statusCode, body } = await (live.databases as NonNullable<typeof live.databases>)
-        .request({ path, method: 'POST', body: JSON.stringify(question) })
+      const { statusCode, body } = await (
+        live.databases as NonNullable<typeof live.databases>
+      ).request({ path, method: 'POST', body: JSON.stringify(question) })
       if (statusCode === 200) return path === '/dump' ? await body.text() : await body.json()
       const { error } = (await body.json()) as { error: string }
       throw new JackError('invalid_request', error, {
@@ -179,7 +184,9 @@ export class ProjectData implements Data {
   /** The process that has the project's databases open: its app if that has any, else one of ours. */
   async #withDatabases(projectId: string): Promise<Running> {
     const found = () =>
-      this.#users(projectId).find(({ live }) => live.databases && !live.ending && !live.process.dead)
+      this.#users(projectId).find(
+        ({ live }) => live.databases && !live.ending && !live.expected && !live.process.dead,
+      )
     return (
       found() ??
       this.#one(projectId, async () => {
@@ -254,4 +261,3 @@ const keeper = (projectId: string): HostedApp => ({
   limits: { memoryMb: limits.hosting.memoryMb, requestCpuMs: limits.hosting.requestCpuMs },
   egress: 'none',
 })
-

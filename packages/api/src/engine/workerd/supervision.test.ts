@@ -155,7 +155,7 @@ describe('a supervisor that is killed', () => {
       await engine.start()
       const modules = [{ name: 'm', type: 'esm', bytes: Buffer.from('export default { fetch() { for (;;); } }') }]
       const app = { deploymentId: 'd', revision: '1', projectId: 'p', main: 'm', modules, compatibilityDate: '2026-01-01',
-        compatibilityFlags: [], env: {}, limits: { memoryMb: 128, requestCpuMs: 60000 }, egress: 'none' }
+        compatibilityFlags: [], env: {}, bindings: [], queueConsumers: [], limits: { memoryMb: 128, requestCpuMs: 60000 }, egress: 'none' }
       const lease = await engine.open(app, async () => app)
       lease.dispatcher.request({ origin: lease.origin, path: '/', method: 'GET' }).catch(() => {})
       console.log(JSON.stringify(engine.running().map((r) => r.pid)))`,

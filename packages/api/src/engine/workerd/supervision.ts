@@ -5,8 +5,7 @@ import { ownMemoryBytes } from './clock.ts'
 import { outOfMemory } from './output.ts'
 import type { Watchdog } from './watchdog.ts'
 
-export interface SupervisionOptions
-  extends Pick<BootOptions, 'clock' | 'events' | 'now'> {
+export interface SupervisionOptions extends Pick<BootOptions, 'clock' | 'events' | 'now'> {
   watchdog: Watchdog
   /** After this long without a request an app's process ends. */
   idleMs: number
@@ -123,10 +122,7 @@ export class Supervision {
    *
    * @param handOver somebody waits for its data: sockets are cut off when the last request is over
    */
-  drain(
-    { version, live }: Running,
-    { graceMs = DRAIN_MS, handOver = false } = {},
-  ): Promise<void> {
+  drain({ version, live }: Running, { graceMs = DRAIN_MS, handOver = false } = {}): Promise<void> {
     if (version.live === live) delete version.live
     if (handOver) live.handOver = true
     live.ending ??= (async () => {
@@ -305,12 +301,7 @@ export class Supervision {
     live.process.kill()
   }
 
-  #killed(
-    version: Version,
-    live: LiveApp,
-    reason: KillReason,
-    detail: string,
-  ): void {
+  #killed(version: Version, live: LiveApp, reason: KillReason, detail: string): void {
     live.expected = true
     if (version.live === live) delete version.live
     this.strike(version)

@@ -9,7 +9,8 @@ export class Turns {
   /** Whether the version may have the data now. The first that asks may. */
   has(projectId: string, deploymentId: string): boolean {
     const owner = this.#owners.get(projectId)
-    if (owner === undefined && !this.#taken.has(projectId)) this.#owners.set(projectId, deploymentId)
+    if (owner === undefined && !this.#taken.has(projectId))
+      this.#owners.set(projectId, deploymentId)
     return this.#owners.get(projectId) === deploymentId
   }
 
