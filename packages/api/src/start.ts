@@ -34,6 +34,7 @@ import { makeUrls } from './Urls.ts'
 import { ensureLocalAccount } from './verbs/ensure-local-account.ts'
 import { runDueCrons } from './verbs/run-due-crons.ts'
 import { sweep } from './verbs/sweep.ts'
+import { wakeProject } from './verbs/wake-project.ts'
 
 /** A server that answers. */
 export interface Cloud {
@@ -135,6 +136,7 @@ async function open(
   await notices.ready
 
   let gateway: Gateway | undefined
+  let wake = (_projectId: string) => {}
   const engine = createWorkerdEngine({
     dataDir: join(config.dataDir, 'engine'),
     pool: config.pool,
@@ -145,8 +147,8 @@ async function open(
     events: {
       log: (line) => recorder.line(line),
       cpu: (usage) => recorder.cpu(usage.projectId, usage.cpuMs),
-      rows: () => {},
-      wake: () => {},
+      rows: ({ projectId, read, written }) => recorder.rows(projectId, { read, written }),
+      wake: (projectId) => wake(projectId),
       killed: (event) => {
         log.warn(event, 'app killed')
         recorder.line({
@@ -191,6 +193,7 @@ async function open(
     newId: (prefix) => makeId(prefix, Date.now(), randomBytes(14)),
     sha256: (content) => createHash('sha256').update(content).digest('hex'),
   }
+  wake = (projectId) => background.start(() => wakeProject(jack, projectId))
   const token = config.local ? await localToken(jack) : null
   await setInactivity(db, config.inactiveDays)
   const sweeping = every(db, 'sweep', 10_000, () => sweep(jack), {

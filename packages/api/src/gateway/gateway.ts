@@ -2,9 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type LiveVersion, limits } from '@jackcloud/sdk/wire'
 import { workerFirst } from '../Assets.ts'
-import { type Deployment, versionParts } from '../Deployment.ts'
+import { type Deployment, keepsData, versionParts } from '../Deployment.ts'
 import { JackError } from '../Errors.ts'
-import type { Lease } from '../engine/Engine.ts'
+import { type Lease, Moved } from '../engine/Engine.ts'
 import { parseHost } from '../Host.ts'
 import type { Jack } from '../jack.ts'
 import { endsSoon, isExpired } from '../Project.ts'
@@ -78,7 +78,7 @@ export class Gateway {
     }
     let lease: Lease | undefined
     try {
-      lease = await this.#open(route)
+      ;[, lease] = await this.#open(req, route)
       await joinSockets(req, socket, head, lease, client)
       this.#jack.recorder.request(route.project.projectId, { failed: false, durationMs: null })
     } catch (error) {
@@ -141,12 +141,12 @@ export class Gateway {
   }
 
   async #forward(
-    route: Route,
+    found: Route,
     req: IncomingMessage,
     res: ServerResponse,
     client: Client,
   ): Promise<number> {
-    const lease = await this.#open(route)
+    const [route, lease] = await this.#open(req, found)
     try {
       const { complete, error } = await forward(req, res, lease, client, {
         'x-jack-deployment': route.deployment.deploymentId,
@@ -164,9 +164,25 @@ export class Gateway {
     }
   }
 
-  #open({ project, deployment }: Route): Promise<Lease> {
-    const name = { deploymentId: deployment.deploymentId, revision: project.envRevision }
-    return this.#jack.engine.open(name, () => loadApp(this.#jack, project, deployment))
+  /** Where the request leads and a lease there; looks again when another version got the project's data meanwhile. */
+  async #open(req: IncomingMessage, route: Route): Promise<[Route, Lease]> {
+    for (let tries = 0; tries < MOVES; tries++) {
+      const { project, deployment } = route
+      const name = { deploymentId: deployment.deploymentId, revision: project.envRevision }
+      try {
+        const lease = await this.#jack.engine.open(name, () =>
+          loadApp(this.#jack, project, deployment),
+        )
+        return [route, lease]
+      } catch (error) {
+        if (!(error instanceof Moved)) throw error
+        const found = await this.#find(req)
+        const refusal = refusalOf(found, this.#jack.now())
+        if (refusal) throw refusal
+        route = found as Route
+      }
+    }
+    throw new JackError('unavailable', 'The app is being replaced.', { retryAfterSeconds: 1 })
   }
 
   /** What every live URL tells about itself. */
@@ -229,8 +245,23 @@ function refusalOf(found: Found, now: Date): JackError | undefined {
       hint: 'Deploy with `jack deploy`.',
     })
   }
+  if (
+    keepsData(found.deployment.version) &&
+    found.deployment.deploymentId !== project.liveDeploymentId
+  ) {
+    return new JackError(
+      'conflict',
+      'This version is not live, and only a live one has its data.',
+      {
+        hint: `Make it live: jack promote ${project.name} ${found.deployment.deploymentId}`,
+      },
+    )
+  }
   return undefined
 }
+
+/** How often a request may find that the version it was led to was replaced. */
+const MOVES = 5
 
 const pathOf = (req: IncomingMessage): string => (req.url as string).split('?', 1)[0] as string
 

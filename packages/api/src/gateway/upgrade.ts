@@ -23,6 +23,7 @@ export async function joinSockets(
     signal: waiting.signal,
   })
   waiting.end()
+  lease.detach()
   if (socket.destroyed) {
     app.socket.destroy()
     return

@@ -23,5 +23,6 @@ export async function deleteProject(
   })
   if (!versions) return
   await Promise.all(versions.map((id) => jack.engine.remove(id)))
+  await jack.engine.data.remove(project.projectId)
   await jack.state.remove(project.projectId)
 }

@@ -23,6 +23,7 @@ import { changeProject } from './change-project.ts'
 import { goLive } from './go-live.ts'
 import { loadApp } from './load-app.ts'
 import { verify } from './verify.ts'
+import { withTurn } from './with-turn.ts'
 
 export interface Deploy {
   /** Name or id; a name that is new makes a project. */
@@ -91,14 +92,15 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
   try {
     const app = await loadApp(jack, { ...project, envRevision }, { deploymentId, version }, env)
     if (version.main !== null) await jack.engine.put(app)
-    await verify(jack, app, version, manifest.verify ?? [])
-    await jack.blobs.sync(blobsOf(version).map((blob) => blob.sha256))
-
-    const live = await changeProject(jack, project.label, async (db) => {
-      if (!(await keep(db))) return undefined
-      const live = await makeLive(db)
-      await capture(db, { id: deploymentId })
-      return live
+    const live = await withTurn(jack, project.projectId, deploymentId, async () => {
+      await verify(jack, app, version, manifest.verify ?? [])
+      await jack.blobs.sync(blobsOf(version).map((blob) => blob.sha256))
+      return changeProject(jack, project.label, async (db) => {
+        if (!(await keep(db))) return undefined
+        const live = await makeLive(db)
+        await capture(db, { id: deploymentId })
+        return live
+      })
     })
     // Somebody deployed the very same meanwhile: once is enough, and costs once.
     if (!live) {

@@ -5,6 +5,7 @@ import * as deployments from '../store/deployments.ts'
 import * as projects from '../store/projects.ts'
 import { changeProject } from './change-project.ts'
 import { goLive } from './go-live.ts'
+import { withTurn } from './with-turn.ts'
 
 /** Makes a version of the project live. Free. Throws `not_found` when the project has no such version. */
 export async function promote(
@@ -25,12 +26,14 @@ export async function promote(
       },
     )
   }
-  return changeProject(jack, project.label, async (db) => {
-    const current = await projects.lock(db, project.projectId)
-    if (current?.liveDeploymentId === deploymentId) return current
-    await goLive(jack, db, project.projectId, deployment)
-    return projects.touch(db, project.projectId, jack.now(), jack.config.inactiveDays)
-  })
+  return withTurn(jack, project.projectId, deploymentId, () =>
+    changeProject(jack, project.label, async (db) => {
+      const current = await projects.lock(db, project.projectId)
+      if (current?.liveDeploymentId === deploymentId) return current
+      await goLive(jack, db, project.projectId, deployment)
+      return projects.touch(db, project.projectId, jack.now(), jack.config.inactiveDays)
+    }),
+  )
 }
 
 /** Makes the version live that was live before, or the one that is named. Throws `conflict` when there is none. */

@@ -237,13 +237,13 @@ describe('what a project keeps', () => {
   it('wakes the project when an alarm is due, also after the server was away', async () => {
     const { engine, told, dataDir } = await start({ idleMs: 100 })
     const it = version('one', { projectId: project() })
-    await get(engine, it, '/alarm?ms=14000')
+    await get(engine, it, '/alarm?ms=4500')
     await until(() => engine.running().length === 0)
     expect(await nextAlarm(join(dataDir, 'state', it.projectId))).toBeInstanceOf(Date)
     expect(told.woken).toEqual([])
     await engine.close(0)
     const again = await start({ dataDir, idleMs: 100 })
-    await until(() => again.told.woken.length > 0, 16_000)
+    await until(() => again.told.woken.length > 0, 8_000)
     expect(again.told.woken).toEqual([it.projectId])
     expect((await get(again.engine, it, '/add')).status).toBe(200)
     await pause(100)
@@ -266,7 +266,7 @@ describe('what a project keeps', () => {
       `export default {
         async fetch(request, env) {
           if (new URL(request.url).pathname === "/got") return new Response(await env.KV.get("got"));
-          await env.JOBS.send({ n: 1 }, { delaySeconds: 13 });
+          await env.JOBS.send({ n: 1 }, { delaySeconds: 4 });
           await env.JOBS.sendBatch([{ body: "a" }, { body: "b" }]);
           return new Response("sent");
         },
@@ -287,7 +287,7 @@ describe('what a project keeps', () => {
     expect((await get(engine, it)).body).toBe('sent')
     await until(() => engine.running().length === 0)
     expect((await get(engine, it, '/got')).body).toBe('jobs["a","b"]')
-    await until(() => told.woken.length > 0, 16_000)
+    await until(() => told.woken.length > 0, 8_000)
     await get(engine, it, '/got')
     await pause(500)
     expect((await get(engine, it, '/got')).body).toBe('jobs["a","b"]jobs[{"n":1}]')

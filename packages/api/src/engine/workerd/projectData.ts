@@ -22,7 +22,7 @@ export interface ProjectDataOptions extends BootOptions {
 /** How long the requests of the version before may take when another one waits for the data. */
 const HAND_OVER_MS = 10_000
 /** An alarm that is later than this is worth going to sleep for. */
-const SOON_MS = 10_000
+const SOON_MS = 2_000
 /** Timers count at most 2^31 ms. */
 const MAX_TIMER_MS = 2_000_000_000
 const SIZE_MS = 5_000
