@@ -31,6 +31,7 @@ import { setInactivity } from './store/projects.ts'
 import { StateFiles } from './store/stateFiles.ts'
 import * as usage from './store/usage.ts'
 import { makeUrls } from './Urls.ts'
+import { collect } from './verbs/collect.ts'
 import { ensureLocalAccount } from './verbs/ensure-local-account.ts'
 import { runDueCrons } from './verbs/run-due-crons.ts'
 import { sweep } from './verbs/sweep.ts'
@@ -124,7 +125,12 @@ async function open(
   const recorder = new Recorder(relaxedDb, meter, (err) => log.warn({ err }, 'recorder'))
   recorder.start()
   opened.push(() => recorder.stop())
-  const blobs = new Blobs(join(config.dataDir, 'blobs'))
+  const blobs = new Blobs(join(config.dataDir, 'blobs'), (path) =>
+    log.error(
+      { path },
+      'a blob is damaged or gone: restore it from a backup, or have its owner deploy again',
+    ),
+  )
   await blobs.prepare()
   const routes = new Routes(db)
   const payers = new PayerCache(relaxedDb)
@@ -204,6 +210,10 @@ async function open(
     onError: (err) => log.error({ err }, 'crons'),
   })
   opened.push(() => scheduling.stop())
+  const collecting = every(db, 'collect', 3_600_000, () => collect(jack), {
+    onError: (err) => log.error({ err }, 'collect'),
+  })
+  opened.push(() => collecting.stop())
 
   gateway = new Gateway(jack, routes)
   serve(server, jack, createApp(jack), gateway)

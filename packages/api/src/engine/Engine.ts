@@ -55,6 +55,8 @@ export interface Engine {
 
   /** Data of projects, also while no version runs, or none was ever deployed. */
   readonly data: Data
+  /** Forgets what was prepared for versions that nobody asked for since `before`; it is made again when needed. */
+  trim(before: Date): Promise<void>
 
   /** What is running now, for metrics and for people. */
   running(): RunningApp[]

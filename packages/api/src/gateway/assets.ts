@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { pipeline } from 'node:stream'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
 import { LRUCache } from 'lru-cache'
@@ -123,20 +124,15 @@ export class AssetServer {
       return
     }
     const { start, end } = range ?? { start: 0, end: size - 1 }
+    const stream = req.method !== 'HEAD' && (await this.#blobs.stream(file.sha256, { start, end }))
     res.writeHead(range ? 206 : status, {
       ...headers,
       'accept-ranges': 'bytes',
       'content-length': end - start + 1,
       ...(range && { 'content-range': `bytes ${start}-${end}/${size}` }),
     })
-    if (req.method === 'HEAD') {
-      res.end()
-      return
-    }
-    const stream = this.#blobs.stream(file.sha256, { start, end })
-    res.on('close', () => stream.destroy())
-    stream.on('error', () => res.destroy())
-    stream.pipe(res)
+    if (stream) pipeline(stream, res, () => {})
+    else res.end()
   }
 
   /** The content in an encoding, from memory, or made once for all who ask at the same time. */

@@ -299,7 +299,7 @@ test('who can not pay stores nothing', async () => {
     const form = upload({ 'index.js': `${code}//unpaid` })
     const refused = await poor.api('POST', '/v1/projects/third/deployments/upload', form)
     expect(refused.json).toMatchObject({ code: 'insufficient_balance', balance_usd: '0.010000' })
-    expect(await poor.jack.blobs.has(sha256(`${code}//unpaid`))).toBe(false)
+    expect(await poor.jack.blobs.keep(sha256(`${code}//unpaid`))).toBe(undefined)
     expect((await send('first', 'a')).json).toMatchObject({ deduplicated: true })
   } finally {
     await poor.close()

@@ -137,7 +137,8 @@ async function store(
   stream: Readable,
   sizeBytes: number,
 ): Promise<void> {
-  if (await jack.blobs.has(sha256)) {
+  // Of another size it is damaged, and storing it anew mends it.
+  if ((await jack.blobs.keep(sha256)) === sizeBytes) {
     stream.resume()
     return
   }

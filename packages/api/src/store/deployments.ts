@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely'
+import { type Selectable, sql } from 'kysely'
 import type { Deployment, Version } from '../Deployment.ts'
 import type { Db } from './database.ts'
 import type { ProjectTables } from './tables.ts'
@@ -88,6 +88,57 @@ export async function previousOf(
     .orderBy('promotion_id', 'desc')
     .executeTakeFirst()
   return row?.deployment_id
+}
+
+/** Projects with more versions than that, and their labels. */
+export async function crowded(db: Db, versions: number): Promise<{ id: string; label: string }[]> {
+  const { rows } = await sql<{ id: string; label: string }>`
+    select project_id as id, label from project
+    where (select count(*) from deployment where deployment.project_id = project.project_id) > ${versions}`.execute(
+    db,
+  )
+  return rows
+}
+
+/**
+ * Deletes the oldest versions of a project, but none that was live at `since` or later. The project should be locked.
+ * Answers their ids.
+ */
+export async function removeOld(
+  db: Db,
+  projectId: string,
+  keep: { versions: number; since: Date },
+): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    delete from deployment where project_id = ${projectId}
+      and deployment_id not in (
+        select deployment_id from deployment where project_id = ${projectId}
+        order by deployment_id desc limit ${keep.versions})
+      and deployment_id not in (
+        select deployment_id from (
+          select deployment_id, lead(at, 1, 'infinity') over (order by promotion_id) as until
+          from promotion where project_id = ${projectId}
+        ) as it where until >= ${keep.since})
+      and deployment_id not in (
+        select live_deployment_id from project where project_id = ${projectId} and live_deployment_id is not null)
+    returning deployment_id as id`.execute(db)
+  return rows.map((row) => row.id)
+}
+
+/** Those of the blobs that a version of a project needs. */
+export async function blobsNeeded(db: Db, sha256s: string[]): Promise<Set<string>> {
+  const { rows } = await sql<{ sha256: string }>`
+    with needed as (
+      select module ->> 'sha256' as sha256
+        from deployment, jsonb_array_elements(version -> 'modules') as module
+      union all
+      select file ->> 'sha256'
+        from deployment, jsonb_array_elements(nullif(version -> 'assets', 'null') -> 'files') as file
+      union all
+      select version ->> 'sourceMap' from deployment
+    )
+    select distinct sha256 from needed where sha256 = any(${sha256s})`.execute(db)
+  return new Set(rows.map((row) => row.sha256))
 }
 
 const toDeployment = (row: Selectable<ProjectTables['deployment']>): Deployment => ({

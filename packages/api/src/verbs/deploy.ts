@@ -140,6 +140,8 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
       digest,
       sizeBytes: sizeOf(version),
     })
+    // From here on the version keeps them; a blob that was collected meanwhile stops it.
+    await requireBlobs(jack, version)
     return true
   }
 
@@ -192,16 +194,23 @@ async function requireComplete(jack: Jack, version: Version): Promise<void> {
       `The static files are larger than ${limits.assetBytes} bytes together.`,
     )
   }
-  for (const { sha256, sizeBytes } of blobsOf(version)) {
-    const stored = await jack.blobs.size(sha256)
-    if (stored === undefined) {
+  await requireBlobs(jack, version)
+}
+
+/** Throws when a blob that a version needs is not stored; what is stored is not collected soon. */
+async function requireBlobs(jack: Jack, version: Version): Promise<void> {
+  const needed = blobsOf(version)
+  const stored = await Promise.all(needed.map(({ sha256 }) => jack.blobs.keep(sha256)))
+  if (version.sourceMap) await jack.blobs.keep(version.sourceMap)
+  for (const [i, { sha256, sizeBytes }] of needed.entries()) {
+    if (stored[i] === undefined) {
       throw new JackError('invalid_request', `The file with the sha256 ${sha256} was not uploaded.`)
     }
     // It may be there from before, and every limit counts what the manifest says.
-    if (stored !== sizeBytes) {
+    if (stored[i] !== sizeBytes) {
       throw new JackError(
         'invalid_request',
-        `The file with the sha256 ${sha256} has ${stored} bytes, not ${sizeBytes}.`,
+        `The file with the sha256 ${sha256} has ${stored[i]} bytes, not ${sizeBytes}.`,
       )
     }
   }

@@ -15,21 +15,13 @@ export async function promote(
 ): Promise<Project> {
   requireDeployable(project)
   const deployment = await deployments.find(jack.db, deploymentId)
-  if (deployment?.projectId !== project.projectId) {
-    throw new JackError(
-      'not_found',
-      `The project has no deployment ${deploymentId.slice(0, 60)}.`,
-      {
-        next: [
-          { command: `jack deployments ${project.name}`, when: 'you want to see what it has' },
-        ],
-      },
-    )
-  }
+  if (deployment?.projectId !== project.projectId) throw unknownDeployment(project, deploymentId)
   return withTurn(jack, project.projectId, deploymentId, () =>
     changeProject(jack, project.label, async (db) => {
       const current = await projects.lock(db, project.projectId)
       if (current?.liveDeploymentId === deploymentId) return current
+      // Old versions are collected.
+      if (!(await deployments.find(db, deploymentId))) throw unknownDeployment(project, deploymentId)
       await goLive(jack, db, project.projectId, deployment)
       return projects.touch(db, project.projectId, jack.now(), jack.config.inactiveDays)
     }),
@@ -56,3 +48,8 @@ export async function rollback(
   }
   return promote(jack, project, previous)
 }
+
+const unknownDeployment = (project: Project, deploymentId: string) =>
+  new JackError('not_found', `The project has no deployment ${deploymentId.slice(0, 60)}.`, {
+    next: [{ command: `jack deployments ${project.name}`, when: 'you want to see what it has' }],
+  })

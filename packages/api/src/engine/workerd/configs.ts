@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
-import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdirSync, rmSync } from 'node:fs'
+import { mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Binary } from './binary.ts'
@@ -11,6 +11,8 @@ import { type Config, configDigest } from './config.ts'
 export class Configs {
   readonly #dir: string
   readonly #binary: Binary
+  /** When somebody last asked for a config, in milliseconds since 1970. */
+  readonly #asked = new Map<string, number>()
   readonly #compiling = new Map<string, Promise<string>>()
 
   constructor(dir: string, binary: Binary) {
@@ -27,11 +29,26 @@ export class Configs {
   /** Path of the compiled config if it is there and whole. */
   async find(digest: string): Promise<string | undefined> {
     const path = join(this.#dir, `${digest}.bin`)
+    this.#asked.set(digest, Date.now())
     const [bytes, sum] = await Promise.all([
       readFile(path).catch(() => undefined),
       readFile(`${path}.sum`, 'utf8').catch(() => undefined),
     ])
     return bytes && sha256(bytes) === sum ? path : undefined
+  }
+
+  /** Deletes what nobody asked for since `before`, and what a crash left half done. */
+  async trim(before: Date): Promise<void> {
+    const isOld = (at: number) => at < before.getTime()
+    for (const name of await readdir(this.#dir)) {
+      const path = join(this.#dir, name)
+      const digest = name.replace(/\..*$/, '')
+      const changedAt = (await stat(path).catch(() => undefined))?.mtimeMs
+      // Looked up last, with nothing between that look and the deletion: a start may ask at any moment.
+      if (changedAt !== undefined && isOld(changedAt) && isOld(this.#asked.get(digest) ?? 0))
+        rmSync(path, { recursive: true, force: true })
+    }
+    for (const [digest, at] of this.#asked) if (isOld(at)) this.#asked.delete(digest)
   }
 
   /** Compiles once for many callers. Throws what workerd says about the config. */

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmdirSync,
   rmSync,
   writeFileSync,
 } from 'node:fs'
@@ -41,6 +42,11 @@ export function takeRunDirectory(runDir: string): () => void {
   return () => {
     taken.delete(runDir)
     rmSync(lock, { force: true })
+    try {
+      rmdirSync(runDir)
+    } catch {
+      // Something of another is in it.
+    }
   }
 }
 

@@ -194,6 +194,7 @@ describe('a supervisor that is killed', () => {
     expect([existsSync(join(runDir, 'p1')), existsSync(join(runDir, 'p2'))]).toEqual([false, false])
     expect(() => takeRunDirectory(runDir)).toThrow('Another Jack')
     giveBack()
+    expect(existsSync(runDir)).toBe(false)
     stranger.kill('SIGKILL')
   })
 })

@@ -79,6 +79,7 @@ interface Started {
   pool: Pool<ExecuteProcess>
   apps: Apps
   data: ProjectData
+  configs: Configs
   watchdog: Watchdog
   clock: ReturnType<typeof openProcessClock>
   processes: Processes
@@ -171,6 +172,10 @@ class WorkerdEngine implements Engine {
     await this.#ready().apps.remove(deploymentId)
   }
 
+  async trim(before: Date): Promise<void> {
+    await this.#ready().configs.trim(before)
+  }
+
   running(): RunningApp[] {
     return this.#started?.apps.running() ?? []
   }
@@ -234,7 +239,8 @@ class WorkerdEngine implements Engine {
       wake: (projectId) => events.wake(projectId),
     })
     const apps = new Apps({ ...boot, configs, supervision, data })
-    return { report: sandbox.report, pool, apps, data, watchdog, clock, processes, giveBack }
+    const rest = { watchdog, clock, processes, giveBack }
+    return { report: sandbox.report, pool, apps, data, configs, ...rest }
   }
 
   #ready(): Started {

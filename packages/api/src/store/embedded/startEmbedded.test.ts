@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, readdir, realpath, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, realpath, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -220,13 +220,14 @@ test('a Jack that is killed at any moment of its first start leaves nothing brok
   ])
 })
 
-test('a data directory with a long path gets its socket elsewhere', async () => {
+test('a data directory with a long path gets its socket elsewhere, and leaves nothing there', async () => {
   const dataDir = await newDataDir(`long-${'x'.repeat(110)}`)
   const postgres = await startEmbedded({ dataDir })
-  onTestFinished(() => rm(postgres.connection.host, { recursive: true }))
   onTestFinished(postgres.stop)
   expect(postgres.connection.host).toMatch(/^\/tmp\/jack-[0-9a-f]{16}$/)
   await withDatabase(postgres.connection, note('far'))
+  await postgres.stop()
+  await expect(stat(postgres.connection.host)).rejects.toThrow('ENOENT')
 })
 
 test.runIf(root)(

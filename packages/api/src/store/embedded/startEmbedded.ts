@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { open } from 'node:fs/promises'
+import { open, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
@@ -71,6 +71,8 @@ export async function startEmbedded({ dataDir, logger }: EmbeddedOptions): Promi
     if (!postmaster) return
     process.kill(postmaster.pid, 'SIGINT')
     await waitForStop(home.cluster, 60_000)
+    // One outside of the home would stay behind for good.
+    if (!home.socket.startsWith(home.path)) await rmdir(home.socket).catch(() => {})
   }
   let stopped: Promise<void> | undefined
   return {
