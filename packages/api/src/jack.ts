@@ -10,7 +10,6 @@ import type { Captures } from './store/captures.ts'
 import type { Db } from './store/database.ts'
 import type { EnvStore } from './store/env.ts'
 import type { PayerCache } from './store/payerCache.ts'
-import type { StateFiles } from './store/stateFiles.ts'
 import type { Urls } from './Urls.ts'
 
 /** Everything that a verb may touch: the ports, opened by `main.ts` (or a test) and handed down. */
@@ -25,7 +24,6 @@ export interface Jack {
   engine: Engine
   blobs: Blobs
   env: EnvStore
-  state: StateFiles
   recorder: Recorder
   routes: Pick<Routes, 'forget'>
   urls: Urls

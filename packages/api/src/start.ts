@@ -28,7 +28,6 @@ import { listen } from './store/notices.ts'
 import { PayerCache } from './store/payerCache.ts'
 import { every } from './store/periodic.ts'
 import { setInactivity } from './store/projects.ts'
-import { StateFiles } from './store/stateFiles.ts'
 import * as usage from './store/usage.ts'
 import { makeUrls } from './Urls.ts'
 import { collect } from './verbs/collect.ts'
@@ -182,7 +181,6 @@ async function open(
     payers,
     engine,
     blobs,
-    state: new StateFiles(join(config.dataDir, 'engine', 'state'), () => engine.running()),
     recorder,
     routes,
     log,

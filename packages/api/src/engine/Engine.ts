@@ -89,6 +89,13 @@ export interface Data {
   dump(projectId: string, database: string): Promise<string>
   /** Bytes on disk of everything that the project keeps. */
   sizeBytes(projectId: string): Promise<number>
+  /** The projects that keep something. */
+  list(): Promise<string[]>
+  /**
+   * Copies everything that the project keeps into a folder, as it is at one moment: its process stands still meanwhile.
+   * What a database has in its write-ahead log comes along, as after a power cut.
+   */
+  copy(projectId: string, to: string): Promise<void>
   /** Deletes everything that the project keeps. */
   remove(projectId: string): Promise<void>
 }

@@ -24,5 +24,4 @@ export async function deleteProject(
   if (!versions) return
   await Promise.all(versions.map((id) => jack.engine.remove(id)))
   await jack.engine.data.remove(project.projectId)
-  await jack.state.remove(project.projectId)
 }

@@ -21,7 +21,8 @@ export async function promote(
       const current = await projects.lock(db, project.projectId)
       if (current?.liveDeploymentId === deploymentId) return current
       // Old versions are collected.
-      if (!(await deployments.find(db, deploymentId))) throw unknownDeployment(project, deploymentId)
+      if (!(await deployments.find(db, deploymentId)))
+        throw unknownDeployment(project, deploymentId)
       await goLive(jack, db, project.projectId, deployment)
       return projects.touch(db, project.projectId, jack.now(), jack.config.inactiveDays)
     }),

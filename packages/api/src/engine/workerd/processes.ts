@@ -4,6 +4,7 @@ import {
   closeSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
@@ -26,6 +27,8 @@ export interface WorkerProcess {
   socket(name: string): string
   /** Kills it at once. */
   kill(signal?: 'SIGKILL' | 'SIGTERM'): void
+  /** Lets it stand still; the answer lets it go on. */
+  freeze(): Promise<() => void>
   /** Over, and all of its output was read. */
   exited: Promise<void>
   dead: boolean
@@ -132,6 +135,7 @@ export class Processes {
       dead: false,
       socket: (name) => join(dir, `${name}.sock`),
       kill: (signal = 'SIGKILL') => kill(worker, child, info, signal),
+      freeze: () => freeze(worker),
       errors: () => errors,
       onLine: options.onLine ?? (() => {}),
       exited: new Promise((resolve) => {
@@ -227,6 +231,27 @@ function kill(
     } else child.kill(signal)
   } catch {
     child.kill('SIGKILL')
+  }
+}
+
+async function freeze(worker: WorkerProcess): Promise<() => void> {
+  const signal = (name: 'SIGSTOP' | 'SIGCONT') => {
+    if (!worker.dead && startTicks(worker.pid) === worker.startTicks) process.kill(worker.pid, name)
+  }
+  signal('SIGSTOP')
+  for (let tries = 0; tries < 200 && !standsStill(worker.pid); tries++)
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  return () => signal('SIGCONT')
+}
+
+/** Whether every thread is stopped. Where nobody can tell, the signal has to be enough. */
+function standsStill(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).every((thread) =>
+      /\) [TtZX] /.test(readFileSync(`/proc/${pid}/task/${thread}/stat`, 'latin1')),
+    )
+  } catch {
+    return true
   }
 }
 

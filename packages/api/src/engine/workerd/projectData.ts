@@ -112,6 +112,23 @@ export class ProjectData implements Data {
     return this.#options.dirs.sizeBytes(projectId)
   }
 
+  list(): Promise<string[]> {
+    return this.#options.dirs.list()
+  }
+
+  async copy(projectId: string, to: string): Promise<void> {
+    await this.#one(projectId, async () => {
+      const frozen = await Promise.all(
+        this.#users(projectId).map(({ live }) => live.process.freeze()),
+      )
+      try {
+        await this.#options.dirs.copy(projectId, to)
+      } finally {
+        for (const goOn of frozen) goOn()
+      }
+    })
+  }
+
   async remove(projectId: string): Promise<void> {
     await this.#one(projectId, async () => {
       await this.#endOthers(projectId)

@@ -9,9 +9,10 @@ import {
   realpathSync,
   symlinkSync,
 } from 'node:fs'
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { reachable } from './binary.ts'
+import { copyTree } from './copyTree.ts'
 
 /**
  * Where projects keep data, one directory each, named by the project's id. What is in them was written by a hostile
@@ -33,6 +34,13 @@ export class StateDirs {
   /** The projects that have data here. */
   async list(): Promise<string[]> {
     return (await readdir(this.#root)).filter((name) => /^prj_[a-z0-9]+$/.test(name))
+  }
+
+  /** Copies everything of a project into a folder, under the names that it has here. */
+  async copy(projectId: string, to: string): Promise<void> {
+    await mkdir(to, { recursive: true, mode: 0o700 })
+    for (const path of [this.path(projectId), this.#names(projectId)])
+      await copyTree(this.#root, path, join(to, basename(path)))
   }
 
   async remove(projectId: string): Promise<void> {
