@@ -378,6 +378,37 @@ test('a URL is verified against the same program in any other folder, and what d
     error: { code: 'bad_answer' },
   })
   expect((await json(elsewhere, ['verify', 'nonsense'])).exitCode).toBe(2)
+}, 90_000)
+
+test('a program is staged in pieces and deployed without a folder', async () => {
+  const cwd = folder('staged', { 'src/index.ts': worker('staged'), 'note.txt': 'first line\n' })
+  const p = ['-p', 'staged']
+  expect(await json(cwd, ['files', 'put', 'src/index.ts', 'note.txt', ...p])).toMatchObject({
+    exitCode: 0,
+    count: 2,
+  })
+  await jack(cwd, ['files', 'put', '-', '--as', 'note.txt', '--append', ...p], {
+    input: 'second line\n',
+  })
+  const cat = await jack(cwd, ['files', 'cat', 'note.txt', ...p])
+  expect(cat.stdout).toBe('first line\nsecond line')
+  expect((await jack(cwd, ['files', 'ls', ...p])).stdout).toMatch(/src\/index\.ts +\d+ B/)
+  expect((await jack(cwd, ['files', 'put', 'src', ...p])).exitCode).toBe(2)
+  const elsewhere = folder('nothing-here', { 'x.txt': '' })
+  const deployed = await json(elsewhere, ['deploy', '--staged', '--name', 'staged'])
+  expect(deployed).toMatchObject({ exitCode: 0, name: 'staged', created: true })
+  expect(await text(deployed.url)).toBe('staged')
+  expect(await json(cwd, ['files', 'rm', '--all', ...p])).toMatchObject({ count: 0 })
+  expect((await jack(cwd, ['files', 'rm', ...p])).exitCode).toBe(2)
+
+  await jack(cwd, ['env', 'import', '-', ...p], { input: '# one\nexport A="x y"\nB=2 # two\n' })
+  await jack(cwd, ['env', 'rm', 'B', ...p])
+  const { changes } = await json(cwd, ['env', 'history', ...p])
+  expect(changes.map((it: { name: string; action: string }) => `${it.action} ${it.name}`)).toEqual([
+    'deleted B',
+    'set B',
+    'set A',
+  ])
 })
 
 test('a program can deploy a folder and follow what it prints', async () => {

@@ -7,6 +7,7 @@ import { cronsDoor } from './http/crons.ts'
 import type { Door } from './http/Door.ts'
 import { deployDoor } from './http/deploy.ts'
 import { executeDoor } from './http/execute.ts'
+import { filesDoor } from './http/files.ts'
 import { healthDoor } from './http/health.ts'
 import { rateLimits } from './http/limit.ts'
 import { logsDoor } from './http/logs.ts'
@@ -73,6 +74,7 @@ export function createApp(jack: Jack): Hono<Door> {
   executeDoor(app, jack)
   deployDoor(app, jack, limits)
   projectsDoor(app, jack)
+  filesDoor(app, jack)
   cronsDoor(app, jack)
   logsDoor(app, jack)
   accountDoor(app, jack)

@@ -29,6 +29,7 @@ const groups: Record<string, [name: string, summary: string, load: () => Promise
     ['deployments', 'list the versions of a project', () => import('./commands/deployments.ts')],
     ['promote', 'make a version live', () => import('./commands/promote.ts')],
     ['rollback', 'go back to the version before', () => import('./commands/rollback.ts')],
+    ['files', 'stage a program in pieces', () => import('./commands/files.ts')],
     ['env', 'environment variables and secrets', () => import('./commands/env.ts')],
     ['renew', 'give a project more time', () => import('./commands/renew.ts')],
     ['cron', 'what runs on a schedule', () => import('./commands/cron.ts')],

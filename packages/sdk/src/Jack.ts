@@ -192,6 +192,45 @@ export function createJack(options: JackOptions = {}) {
         env: Record<string, string | null>,
         { signal }: CallOptions = {},
       ) => call('updateEnv', [project], { json: { env }, signal }),
+
+      /** Which variables were set or deleted when, newest first. */
+      envHistory: (
+        project: string,
+        query: Query<'getEnvHistory'> = {},
+        { signal }: CallOptions = {},
+      ) => call('getEnvHistory', [project], { query, signal }),
+    },
+
+    /**
+     * Source files that are sent in pieces and wait for `deploy({ name, staged: true })`. They belong to a name, which
+     * need not be a project yet, and are kept for a day.
+     */
+    files: {
+      /** Puts files into the stage; with `append`, adds to those that are there. */
+      put: (
+        project: string,
+        request: Input<'stageFiles'>,
+        { signal, idempotencyKey }: PostOptions = {},
+      ) => call('stageFiles', [project], { json: request, signal, idempotencyKey }),
+
+      list: (project: string, query: Query<'listStaged'> = {}, { signal }: CallOptions = {}) =>
+        call('listStaged', [project], { query, signal }),
+
+      /** Every staged file, by path, page by page. */
+      all: (project: string, query: Query<'listStaged'> = {}, { signal }: CallOptions = {}) =>
+        pages('files', query, (page) => call('listStaged', [project], { query: page, signal })),
+
+      /** A file from `offset` on, at most `limit` bytes. */
+      read: (
+        project: string,
+        path: string,
+        query: Omit<Query<'readStaged'>, 'path'> = {},
+        { signal }: CallOptions = {},
+      ) => call('readStaged', [project], { query: { ...query, path }, signal }),
+
+      /** Removes one file, or without a path all of them. */
+      delete: (project: string, path?: string, { signal }: CallOptions = {}) =>
+        call('unstageFiles', [project], { query: { path }, signal }),
     },
 
     tokens: {

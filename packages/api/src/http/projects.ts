@@ -1,5 +1,6 @@
 import { fromUsd, operations } from '@jackcloud/sdk/wire'
 import type { Hono } from 'hono'
+import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import type { Project } from '../Project.ts'
 import * as deployments from '../store/deployments.ts'
@@ -93,8 +94,25 @@ export function projectsDoor(app: Hono<Door>, jack: Jack): void {
 
   route(app, jack, operations.updateEnv, async ({ payer, params, body }) => {
     const project = await findProject(jack, payer, params.project)
-    await updateEnv(jack, project, body.env)
+    await updateEnv(jack, project, payer.tokenId, body.env)
     return env(project)
+  })
+
+  route(app, jack, operations.getEnvHistory, async ({ payer, params, query }) => {
+    const { projectId } = await findProject(jack, payer, params.project)
+    const { limit, cursor } = query
+    const found = await jack.env.history(jack.db, projectId, {
+      limit: limit + 1,
+      before: cursor === undefined ? undefined : numbered(cursor),
+    })
+    const { items, next_cursor } = pageOf(found, limit, (it) => String(it.changeId))
+    const changes = items.map(({ name, action, at, tokenId }) => ({
+      name,
+      action,
+      at: at.toISOString(),
+      token_id: tokenId,
+    }))
+    return { changes, next_cursor }
   })
 
   const live = (before: Project, after: Project) => ({
@@ -109,5 +127,12 @@ export function projectsDoor(app: Hono<Door>, jack: Jack): void {
       name: it.name,
       updated_at: it.updatedAt.toISOString(),
     })),
+  })
+}
+
+function numbered(cursor: string): bigint {
+  if (/^\d{1,18}$/.test(cursor)) return BigInt(cursor)
+  throw new JackError('invalid_request', 'This is not a cursor of this list.', {
+    hint: 'Send the `next_cursor` of the page before.',
   })
 }

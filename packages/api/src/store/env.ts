@@ -2,6 +2,18 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { JackError } from '../Errors.ts'
 import type { Db } from './database.ts'
 
+export interface EnvChange {
+  changeId: bigint
+  name: string
+  action: 'set' | 'deleted'
+  /** The token that was used. */
+  tokenId: string | null
+  at: Date
+}
+
+/** How many changes of a project are remembered. */
+const changesKept = 1_000
+
 /** Seals environment values at rest with AES-256-GCM, bound to their project and name. */
 export class EnvStore {
   readonly #key: Buffer
@@ -40,15 +52,16 @@ export class EnvStore {
     db: Db,
     projectId: string,
     changes: Record<string, string | null>,
-    maxNames: number,
+    { maxNames, tokenId }: { maxNames: number; tokenId: string | null },
   ): Promise<void> {
     for (const [name, value] of Object.entries(changes)) {
       if (value === null) {
-        await db
+        const { numDeletedRows } = await db
           .deleteFrom('env_var')
           .where('project_id', '=', projectId)
           .where('name', '=', name)
-          .execute()
+          .executeTakeFirstOrThrow()
+        if (numDeletedRows > 0n) await this.#note(db, projectId, name, 'deleted', tokenId)
         continue
       }
       const sealed = this.seal(`${projectId}/${name}`, value)
@@ -59,7 +72,9 @@ export class EnvStore {
           it.columns(['project_id', 'name']).doUpdateSet({ sealed, updated_at: new Date() }),
         )
         .execute()
+      await this.#note(db, projectId, name, 'set', tokenId)
     }
+    await this.#trimHistory(db, projectId)
     const { count } = await db
       .selectFrom('env_var')
       .select((it) => it.fn.countAll<bigint>().as('count'))
@@ -71,6 +86,57 @@ export class EnvStore {
         `A project can have ${maxNames} environment variables.`,
       )
     }
+  }
+
+  /** Who set or deleted which name when, newest first; `before` is the last one seen. */
+  async history(
+    db: Db,
+    projectId: string,
+    page: { limit: number; before?: bigint | undefined },
+  ): Promise<EnvChange[]> {
+    const rows = await db
+      .selectFrom('env_change')
+      .selectAll()
+      .where('project_id', '=', projectId)
+      .$if(page.before !== undefined, (it) => it.where('change_id', '<', page.before as bigint))
+      .orderBy('change_id', 'desc')
+      .limit(page.limit)
+      .execute()
+    return rows.map((row) => ({
+      changeId: row.change_id,
+      name: row.name,
+      action: row.action,
+      tokenId: row.token_id,
+      at: row.at,
+    }))
+  }
+
+  async #note(
+    db: Db,
+    projectId: string,
+    name: string,
+    action: EnvChange['action'],
+    tokenId: string | null,
+  ): Promise<void> {
+    await db
+      .insertInto('env_change')
+      .values({ project_id: projectId, name, action, token_id: tokenId })
+      .execute()
+  }
+
+  async #trimHistory(db: Db, projectId: string): Promise<void> {
+    await db
+      .deleteFrom('env_change')
+      .where('project_id', '=', projectId)
+      .where('change_id', '<=', ({ selectFrom }) =>
+        selectFrom('env_change as newest')
+          .select('newest.change_id')
+          .where('newest.project_id', '=', projectId)
+          .orderBy('newest.change_id', 'desc')
+          .offset(changesKept)
+          .limit(1),
+      )
+      .execute()
   }
 
   /** @param context must be the same to open it again */

@@ -65,6 +65,21 @@ export interface ProjectTables {
     sealed: Buffer
     updated_at: DefaultNow
   }
+  env_change: {
+    change_id: Generated<bigint>
+    project_id: string
+    name: string
+    action: 'set' | 'deleted'
+    token_id: string | null
+    at: DefaultNow
+  }
+  staged_file: {
+    account_id: string
+    name: string
+    path: string
+    content: Buffer
+    updated_at: DefaultNow
+  }
   log_line: {
     line_id: Generated<bigint>
     project_id: string

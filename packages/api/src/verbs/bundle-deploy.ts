@@ -6,7 +6,7 @@ import type { Jack } from '../jack.ts'
 /** The program of a set of source files. Throws `missing_files`, `code_too_large`, `bundle_failed` or `invalid_request`. */
 export async function bundleDeploy(
   jack: Jack,
-  { files, entry }: Pick<DeployRequest, 'files' | 'entry'>,
+  { files = {}, entry }: Pick<DeployRequest, 'files' | 'entry'>,
 ): Promise<Program> {
   if (Object.keys(files).length === 0) {
     throw new JackError('missing_files', 'No files were sent.', {
@@ -22,7 +22,7 @@ export async function bundleDeploy(
 }
 
 /** Files of a request as the bundler takes them. */
-export const filesOf = (files: DeployRequest['files']): Files =>
+export const filesOf = (files: NonNullable<DeployRequest['files']>): Files =>
   Object.fromEntries(
     Object.entries(files).map(([path, content]) => [
       path,

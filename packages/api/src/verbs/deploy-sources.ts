@@ -12,6 +12,7 @@ import type { Claim } from '../store/idempotency.ts'
 import { admitDeploy } from './admit-deploy.ts'
 import { bundleDeploy } from './bundle-deploy.ts'
 import { deploy } from './deploy.ts'
+import { stagedWith } from './stage-files.ts'
 
 /** Bundles source files here, then deploys them as an uploaded bundle would be. */
 export async function deploySources(
@@ -20,7 +21,7 @@ export async function deploySources(
   request: DeployRequest,
   claim: Claim,
 ): Promise<DeployResponse> {
-  const program = await bundleDeploy(jack, request)
+  const program = await bundleDeploy(jack, await stagedWith(jack, payer, request))
   const modules = program.bundle?.modules ?? []
   const digests = modules.map(({ bytes }) => ({
     sha256: jack.sha256(bytes),
@@ -29,7 +30,7 @@ export async function deploySources(
   const sourceMap = program.bundle && sourceMapOf(program.bundle)
   const map = sourceMap && jack.sha256(sourceMap)
 
-  const { files: _, entry: __, name, ...settings } = request
+  const { files: _, entry: __, staged: ___, name, ...settings } = request
   const manifest = Manifest.parse({ ...manifestOf(program, digests, map), ...settings })
   const project = name ?? program.name ?? `app-${claim.workId.slice(-8)}`
   await admitDeploy(jack, payer, project, manifest)

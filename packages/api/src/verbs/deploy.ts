@@ -132,7 +132,11 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
     } else {
       await projects.add(db, project)
     }
-    if (manifest.env) await jack.env.merge(db, project.projectId, manifest.env, limits.envNames)
+    if (manifest.env) {
+      const { tokenId } = payer
+      const maxNames = limits.envNames
+      await jack.env.merge(db, project.projectId, manifest.env, { maxNames, tokenId })
+    }
     await deployments.add(db, {
       deploymentId,
       projectId: project.projectId,

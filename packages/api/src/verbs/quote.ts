@@ -20,6 +20,7 @@ import * as usage from '../store/usage.ts'
 import { costNanoUsd } from '../Usage.ts'
 import { bundleDeploy } from './bundle-deploy.ts'
 import { bundleExecution } from './bundle-execution.ts'
+import { stagedWith } from './stage-files.ts'
 
 /** What an execution or a deploy would cost. Keeps nothing and charges nothing. */
 export async function quote(
@@ -57,7 +58,8 @@ async function quoteExecution(jack: Jack, request: ExecuteRequest) {
 }
 
 async function quoteDeploy(jack: Jack, payer: Payer | null, request: DeployRequest) {
-  const program = await bundleDeploy(jack, request)
+  const whole = payer ? await stagedWith(jack, payer, request) : request
+  const program = await bundleDeploy(jack, whole)
   const digests = (program.bundle?.modules ?? []).map(({ bytes }) => ({
     sha256: jack.sha256(bytes),
     sizeBytes: bytes.length,

@@ -1,3 +1,4 @@
+import { limits } from '@jackcloud/sdk/wire'
 import type { Jack } from '../jack.ts'
 import { keptDays } from '../Project.ts'
 import * as deployments from '../store/deployments.ts'
@@ -6,6 +7,7 @@ import { releaseAbandoned } from '../store/ledger.ts'
 import * as logs from '../store/logs.ts'
 import { sinceLast } from '../store/periodic.ts'
 import * as projects from '../store/projects.ts'
+import * as stagedFiles from '../store/stagedFiles.ts'
 import { changeProject } from './change-project.ts'
 import { deleteProject } from './delete-project.ts'
 
@@ -29,6 +31,7 @@ export async function sweep(jack: Jack): Promise<void> {
   }
   await releaseAbandoned(jack.db, ago(5 * minute))
   await idempotency.forgetOld(jack.db, ago(day))
+  await stagedFiles.forgetOld(jack.db, ago(limits.staging.hours * hour))
   await logs.trim(jack.db, ago(logDays * day), logLinesKept)
 }
 

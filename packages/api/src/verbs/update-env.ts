@@ -9,12 +9,16 @@ import { changeProject } from './change-project.ts'
 export async function updateEnv(
   jack: Jack,
   project: Project,
+  tokenId: string | null,
   changes: Record<string, string | null>,
 ): Promise<void> {
   requireValues(changes)
   await changeProject(jack, project.label, async (db) => {
     await projects.lock(db, project.projectId)
-    await jack.env.merge(db, project.projectId, changes, limits.envNames)
+    await jack.env.merge(db, project.projectId, changes, {
+      maxNames: limits.envNames,
+      tokenId,
+    })
     await projects.change(db, project.projectId, { envRevision: jack.newId('env') })
   })
 }

@@ -22,6 +22,7 @@ interface Options {
   ttl?: number
   verify: string[]
   dryRun?: boolean
+  staged?: boolean
 }
 
 const collect = (value: string, before: string[]) => [...before, value]
@@ -48,6 +49,7 @@ export default (command: Command) =>
       collect,
       [],
     )
+    .option('--staged', 'deploy what `jack files put` staged, not a folder')
     .option('--dry-run', 'bundle, and say what it would cost')
     .action(async (dir: string, options: Options) => {
       const folder = resolve(dir)
@@ -63,6 +65,7 @@ export default (command: Command) =>
         })
       }
       const settings = await settingsOf(options)
+      if (options.staged) return deployStaged(session, options, settings)
       const program = await print.while('Bundling', read(folder))
       for (const warning of program.warnings) {
         if (!print.json) for (const line of placeText(placeOf(warning))) print.note(line)
@@ -168,6 +171,23 @@ async function deploy(
   report(session, program, answer, performance.now())
 }
 
+/** What is staged was sent before, and is bundled on the server. */
+async function deployStaged(
+  session: Session,
+  { name, dryRun }: Options,
+  settings: DeployOptions,
+): Promise<void> {
+  const { jack, print, signal } = session
+  const request = { ...settings, name: name ?? session.project(), staged: true, files: {} }
+  if (dryRun) {
+    const answer = await print.while('Asking for the price', jack.quote(request, { signal }))
+    print.answer(answer, () => print.out(`${request.name}: ${usd(answer.price_usd)}`))
+    return
+  }
+  const answer = await print.while(`Deploying ${request.name}`, jack.deploy(request, { signal }))
+  report(session, undefined, answer, performance.now())
+}
+
 /** A token that can reach only this project cannot hit another one by a name made up from a folder. */
 async function confinedTo({ jack, settings, signal }: Session, name: string): Promise<boolean> {
   if (!isCi(process.env) || settings.token.origin !== 'environment JACK_TOKEN') return false
@@ -196,7 +216,12 @@ async function mayUpdate(
   )
 }
 
-function report({ print }: Session, program: Program, answer: Answer<'upload'>, ms: number): void {
+function report(
+  { print }: Session,
+  program: Program | undefined,
+  answer: Answer<'upload'>,
+  ms: number,
+): void {
   print.answer(answer, () => {
     for (const warning of answer.warnings) print.warn(warning)
     print.out(answer.url)
@@ -205,7 +230,7 @@ function report({ print }: Session, program: Program, answer: Answer<'upload'>, 
     } else {
       const charged = `${usd(answer.charged_usd)} charged`
       print.note(
-        `${paint('green', answer.created ? 'Live' : 'Updated')} in ${took(ms)}: ${contents(program)}, ${charged}.`,
+        `${paint('green', answer.created ? 'Live' : 'Updated')} in ${took(ms)}: ${program ? contents(program) : bytes(answer.size_bytes)}, ${charged}.`,
       )
       if (answer.expires_at) {
         const unless = answer.ttl_hours === null ? ' unless it is used' : ''

@@ -57,6 +57,32 @@ export default function env(command: Command): void {
     )
   })
 
+  const history = command
+    .command('history')
+    .description('who set or deleted which variable when')
+    .option('-n, --limit <number>', 'at most so many', '50')
+    .option(...project)
+  history.action(async (options) => {
+    const session = await openSession(history, options)
+    const { jack, print, signal } = session
+    const page = await print.while(
+      'Reading the history',
+      jack.projects.envHistory(session.project(), { limit: Number(options.limit) }, { signal }),
+    )
+    print.answer(page, () => {
+      if (page.changes.length === 0) print.note('Nothing was ever set.')
+      else {
+        const rows = page.changes.map((it) => [
+          it.name,
+          it.action,
+          distance(it.at),
+          it.token_id ?? '',
+        ])
+        print.out(table(['name', 'what', 'when', 'token'], rows))
+      }
+    })
+  })
+
   const load = command
     .command('import')
     .description('set every variable of an .env file')

@@ -26,9 +26,12 @@ const projectSettings = {
 
 /** Sources to bundle on the server and put on a live URL. */
 export const DeployRequest = z.strictObject({
-  files: Files,
+  /** May be missing when they are staged. */
+  files: Files.default({}),
   /** Made up when missing. */
   name: ProjectName.optional(),
+  /** Deploy what is staged under the name, with `files` over it. */
+  staged: z.boolean().optional(),
   entry: z.string().max(512).optional(),
   ...projectSettings,
 })

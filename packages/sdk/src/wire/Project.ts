@@ -75,6 +75,20 @@ export const Env = z.object({
   env: z.array(z.object({ name: EnvName, updated_at: Timestamp })),
 })
 
+/** Who set or deleted which variable when, newest first. Values are not kept. */
+export const EnvHistory = z.object({
+  changes: z.array(
+    z.object({
+      name: EnvName,
+      action: z.enum(['set', 'deleted']),
+      at: Timestamp,
+      /** The token that was used; null when it was none. */
+      token_id: z.string().nullable(),
+    }),
+  ),
+  ...nextCursor,
+})
+
 export const UpdateEnv = z.strictObject({
   /** Merged into what is there; `null` deletes a name. */
   env: z.record(EnvName, z.string().nullable()),

@@ -15,6 +15,7 @@ export const limits = {
     /** What a project keeps in namespaces, databases, objects and queues together. */
     dataBytes: 1024 * 1_048_576,
   },
+  staging: { bytes: 5_000_000, files: 500, accountBytes: 20_000_000, hours: 24 },
   sourceBytes: 500_000,
   bundleBytes: 10 * 1_048_576,
   assetBytes: 100 * 1_048_576,

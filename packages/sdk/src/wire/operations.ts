@@ -6,6 +6,7 @@ import { ExecuteRequest, ExecuteResponse } from './Execute.ts'
 import { LogPage, LogQuery } from './Log.ts'
 import { PageQuery } from './Page.ts'
 import * as Project from './Project.ts'
+import * as Staged from './Staged.ts'
 import { Usage, UsageQuery } from './Usage.ts'
 
 /** An operation of Jack, defined once: the API validates by it, the SDK is typed by it, docs and tools are made of it. */
@@ -187,6 +188,46 @@ export const operations = {
     scope: 'deploy',
     body: Project.UpdateEnv,
     response: Project.Env,
+  }),
+  getEnvHistory: operation({
+    method: 'GET',
+    path: `${project}/env/history`,
+    summary: 'Which variables were set or deleted when, and with which token; never their values',
+    scope: 'read',
+    query: PageQuery,
+    response: Project.EnvHistory,
+  }),
+  stageFiles: operation({
+    method: 'POST',
+    path: `${project}/files`,
+    summary: 'Stage source files for a later deploy with `staged`; the project need not exist',
+    scope: 'deploy',
+    body: Staged.StageFiles,
+    response: Staged.Stage,
+  }),
+  listStaged: operation({
+    method: 'GET',
+    path: `${project}/files`,
+    summary: 'List staged files by path',
+    scope: 'read',
+    query: PageQuery,
+    response: Staged.StagedPage,
+  }),
+  readStaged: operation({
+    method: 'GET',
+    path: `${project}/files/content`,
+    summary: 'Read a staged file, whole or in parts',
+    scope: 'read',
+    query: Staged.ReadStaged,
+    response: Staged.StagedContent,
+  }),
+  unstageFiles: operation({
+    method: 'DELETE',
+    path: `${project}/files`,
+    summary: 'Remove one staged file, or all of them',
+    scope: 'deploy',
+    query: Staged.UnstageQuery,
+    response: Staged.Stage,
   }),
   me: operation({
     method: 'GET',

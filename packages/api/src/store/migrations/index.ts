@@ -4,6 +4,7 @@ import { periodic } from './0003-periodic.ts'
 import { idempotency } from './0004-idempotency.ts'
 import { runtime } from './0005-runtime.ts'
 import { lifecycle } from './0006-lifecycle.ts'
+import { staging } from './0007-staging.ts'
 import { cron } from './0008-cron.ts'
 
 /**
@@ -17,5 +18,6 @@ export const migrations: Record<string, string> = {
   '0004-idempotency': idempotency,
   '0005-runtime': runtime,
   '0006-lifecycle': lifecycle,
+  '0007-staging': staging,
   '0008-cron': cron,
 }
