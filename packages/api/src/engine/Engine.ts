@@ -150,7 +150,10 @@ export interface Lease {
   dispatcher: Dispatcher
   /** Scheme and authority to send with, such as "http://app". */
   origin: string
-  /** Headers that the engine needs on every request, such as the name of a script. */
+  /**
+   * Headers that the engine needs on every request, such as the name of a script. What the caller sends as
+   * `x-request-id` is what the lines of that request carry.
+   */
   headers: Record<string, string>
   /** The request became a socket: it is cut off rather than waited for when another version gets the data. */
   detach(): void
@@ -214,9 +217,19 @@ export interface LogLine {
   message: string
 }
 
+/** A line of a hosted app's log. */
+export interface HostedLine extends LogLine {
+  /** The request that it belongs to, by the app's own word; null outside of requests. */
+  requestId: string | null
+  kind: LineKind
+}
+
+/** Who says it: the app on its console, the app by an exception that it did not catch, or Jack about the app. */
+export type LineKind = 'console' | 'exception' | 'notice'
+
 /** What an engine tells while it hosts. Called often: must be cheap and must not throw. */
 export interface EngineEvents {
-  log(line: LogLine & AppName & { projectId: string; at: Date }): void
+  log(line: HostedLine & AppName & { projectId: string; at: Date }): void
   /** CPU that a version used since the last call. */
   cpu(usage: AppName & { projectId: string; cpuMs: number }): void
   /** Rows of databases that a version read and wrote since the last call. */

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { App, Engine, EngineEvents, Execution, LogLine, Outcome } from './Engine.ts'
+import type { App, Engine, EngineEvents, Execution, HostedLine, Outcome } from './Engine.ts'
 
 /** What an engine told its host. */
 export interface Told {
-  logs: (LogLine & { deploymentId: string })[]
+  logs: (HostedLine & { deploymentId: string })[]
   cpu: { deploymentId: string; cpuMs: number }[]
   killed: { deploymentId: string; reason: string }[]
   rows: { deploymentId: string; read: number; written: number }[]
@@ -16,7 +16,8 @@ export function listener(): { told: Told; events: EngineEvents } {
   return {
     told,
     events: {
-      log: ({ level, message, deploymentId }) => told.logs.push({ level, message, deploymentId }),
+      log: ({ level, message, deploymentId, requestId, kind }) =>
+        told.logs.push({ level, message, deploymentId, requestId, kind }),
       cpu: ({ deploymentId, cpuMs }) => told.cpu.push({ deploymentId, cpuMs }),
       killed: ({ deploymentId, reason }) => told.killed.push({ deploymentId, reason }),
       rows: ({ deploymentId, read, written }) => told.rows.push({ deploymentId, read, written }),
@@ -68,6 +69,7 @@ export async function get(
   engine: Engine,
   hosted: App,
   path = '/',
+  requestId = 'req_one',
 ): Promise<{ status: number; body: string }> {
   const lease = await engine.open(hosted, async () => hosted)
   try {
@@ -75,7 +77,7 @@ export async function get(
       origin: lease.origin,
       path,
       method: 'GET',
-      headers: lease.headers,
+      headers: { ...lease.headers, 'x-request-id': requestId },
     })
     return { status: response.statusCode, body: await response.body.text() }
   } finally {
@@ -283,14 +285,20 @@ export function engineContract(
         const end = Date.now() + 60; while (Date.now() < end);
         if (request.url.endsWith("/throw")) throw new Error("boom"); return new Response("ok") } }`)
       await get(engine, hosted)
-      expect((await get(engine, hosted, '/throw')).status).toBe(500)
+      expect((await get(engine, hosted, '/throw', 'req_two')).status).toBe(500)
       const { deploymentId } = hosted
       const logs = () => told.logs.filter((line) => line.deploymentId === deploymentId)
       await until(() => logs().length === 3)
       expect(logs()).toEqual([
-        { deploymentId, level: 'warn', message: 'w' },
-        { deploymentId, level: 'warn', message: 'w' },
-        { deploymentId, level: 'error', message: 'Uncaught Error: boom' },
+        { deploymentId, level: 'warn', message: 'w', requestId: 'req_one', kind: 'console' },
+        { deploymentId, level: 'warn', message: 'w', requestId: 'req_two', kind: 'console' },
+        {
+          deploymentId,
+          level: 'error',
+          message: expect.stringMatching(/^Uncaught Error: boom\n {4}at .*main\.js:3:51\)?$/),
+          requestId: 'req_two',
+          kind: 'exception',
+        },
       ])
       const cpuMs = () =>
         told.cpu.filter((u) => u.deploymentId === deploymentId).reduce((a, u) => a + u.cpuMs, 0)

@@ -45,7 +45,7 @@ export class AssetServer {
     path: string,
     req: IncomingMessage,
     res: ServerResponse,
-    standIn: boolean,
+    { standIn, requestId }: { standIn: boolean; requestId: string },
   ): Promise<boolean> {
     const reading = req.method === 'GET' || req.method === 'HEAD'
     const answer = answerAsset(assets, path, { standIn, reading })
@@ -54,7 +54,9 @@ export class AssetServer {
       applyHeaderRules(assets, req.headers.host ?? '', path, headers)
       return headers
     }
-    if (answer.kind === 'lost') refuse(req, res, 'not_found', `There is nothing at ${path}.`)
+    res.setHeader('x-request-id', requestId)
+    if (answer.kind === 'lost')
+      refuse(req, res, requestId, 'not_found', `There is nothing at ${path}.`)
     else if (answer.kind === 'redirect') {
       const headers = {
         location: withQuery(answer.to, req.url as string),

@@ -23,6 +23,7 @@ const dropped = new Set([
   'x-real-ip',
   'cf-connecting-ip',
   'forwarded',
+  'x-request-id',
 ])
 
 export interface Client {
@@ -30,8 +31,15 @@ export interface Client {
   scheme: 'http' | 'https'
 }
 
-/** The headers for the app: those of the client without what belongs to the hop, and who the client is. */
-export function forwardedHeaders(req: IncomingMessage, client: Client): string[] {
+/**
+ * The headers for the app: those of the client without what belongs to the hop, who the client is, and our id of the
+ * request. An id that a client sends is no use to us: two of its requests could have the same.
+ */
+export function forwardedHeaders(
+  req: IncomingMessage,
+  client: Client,
+  requestId: string,
+): string[] {
   const listed = new Set(
     (req.headers.connection ?? '')
       .toLowerCase()
@@ -48,6 +56,7 @@ export function forwardedHeaders(req: IncomingMessage, client: Client): string[]
   headers.push('x-forwarded-for', client.address, 'x-forwarded-proto', client.scheme)
   headers.push('x-real-ip', client.address, 'cf-connecting-ip', client.address)
   if (req.headers.host) headers.push('x-forwarded-host', req.headers.host)
+  headers.push('x-request-id', requestId)
   return headers
 }
 
@@ -62,13 +71,14 @@ export function forward(
   res: ServerResponse,
   lease: Lease,
   client: Client,
+  requestId: string,
   extra: Record<string, string>,
 ): Promise<{ complete: boolean; error?: Error }> {
   return new Promise((resolve) => {
     const hasBody =
       req.headers['transfer-encoding'] !== undefined ||
       (req.headers['content-length'] !== undefined && req.headers['content-length'] !== '0')
-    const headers = forwardedHeaders(req, client)
+    const headers = forwardedHeaders(req, client, requestId)
     for (const [name, value] of Object.entries(lease.headers)) headers.push(name, value)
 
     let control: Dispatcher.DispatchController | undefined
@@ -116,7 +126,7 @@ export function forward(
           const raw = controller.rawHeaders as Buffer[] | string[]
           for (let i = 0; i + 1 < raw.length; i += 2) {
             const name = String(raw[i]).toLowerCase()
-            if (hopHeaders.has(name)) continue
+            if (hopHeaders.has(name) || name in extra) continue
             answer.push(
               name,
               Buffer.isBuffer(raw[i + 1])

@@ -107,6 +107,28 @@ test('an app that throws answers 500, and the next request is answered as ever',
     .toContain('oh no')
 })
 
+test('every answer carries the id of its request, which the app gets and nobody else can choose', async () => {
+  const url = await app('named', {
+    ...worker(
+      `return new Response(request.headers.get('x-request-id'), { headers: { 'x-request-id': 'of the app', 'x-jack-deployment': 'forged' } })`,
+    ),
+  })
+  const ids = new Set<unknown>()
+  for (const headers of [{}, { 'x-request-id': 'of-the-client' }, { 'X-Request-Id': 'req_1' }]) {
+    const answer = await cloud.live(url, { headers })
+    expect(answer.headers['x-request-id']).toMatch(/^req_[0-9a-z]{24}$/)
+    expect(answer.headers['x-jack-deployment']).toMatch(/^dep_/)
+    expect(answer.text).toBe(answer.headers['x-request-id'])
+    ids.add(answer.text)
+  }
+  expect(ids.size).toBe(3)
+  const { json, headers } = await cloud.live(url.replace('named', 'nothing'))
+  expect(json.request_id).toBe(headers['x-request-id'])
+  expect((await cloud.live(`${url}/.well-known/jack`)).headers['x-request-id']).toMatch(/^req_/)
+  const site = await app('named-files', { 'index.html': 'page' })
+  expect((await cloud.live(site)).headers['x-request-id']).toMatch(/^req_/)
+})
+
 test('streams arrive as they are made, and end when the client leaves', async () => {
   const url = await app(
     'stream',

@@ -36,15 +36,16 @@ export class Gateway {
   }
 
   async handle(req: IncomingMessage, res: ServerResponse, client: Client): Promise<void> {
+    const requestId = this.#jack.newId('req')
     let found: Found
     try {
       found = await this.#find(req)
     } catch (error) {
-      return this.#fail(req, res, error)
+      return this.#fail(req, res, requestId, error)
     }
     const now = this.#jack.now()
     const refusal = refusalOf(found, now)
-    if (refusal) return refuse(req, res, refusal.code, refusal.message, refusal.hint)
+    if (refusal) return refuse(req, res, requestId, refusal.code, refusal.message, refusal.hint)
     const route = found as Route
     const startedAt = performance.now()
     const { expiresAt } = route.project
@@ -52,9 +53,9 @@ export class Gateway {
       res.setHeader('x-jack-expires-at', expiresAt.toISOString())
     let failed = true
     try {
-      failed = (await this.#answer(route, req, res, client)) >= 500
+      failed = (await this.#answer(route, req, res, client, requestId)) >= 500
     } catch (error) {
-      this.#fail(req, res, error, route)
+      this.#fail(req, res, requestId, error, route)
     } finally {
       const durationMs = performance.now() - startedAt
       this.#jack.recorder.request(route.project.projectId, { failed, durationMs })
@@ -62,6 +63,7 @@ export class Gateway {
   }
 
   async upgrade(req: IncomingMessage, socket: Duplex, head: Buffer, client: Client): Promise<void> {
+    const requestId = this.#jack.newId('req')
     socket.on('error', () => socket.destroy())
     const found = await this.#find(req)
     const refusal = refusalOf(found, this.#jack.now())
@@ -79,10 +81,10 @@ export class Gateway {
     let lease: Lease | undefined
     try {
       ;[, lease] = await this.#open(req, route)
-      await joinSockets(req, socket, head, lease, client)
+      await joinSockets(req, socket, head, lease, client, requestId)
       this.#jack.recorder.request(route.project.projectId, { failed: false, durationMs: null })
     } catch (error) {
-      this.#jack.log.warn({ err: error, ...about(route) }, 'upgrade failed')
+      this.#jack.log.warn({ err: error, requestId, ...about(route) }, 'upgrade failed')
       socket.end('HTTP/1.1 502 Bad Gateway\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
       this.#jack.recorder.request(route.project.projectId, { failed: true, durationMs: null })
     } finally {
@@ -90,12 +92,19 @@ export class Gateway {
     }
   }
 
-  #fail(req: IncomingMessage, res: ServerResponse, error: unknown, route?: Route): void {
+  #fail(
+    req: IncomingMessage,
+    res: ServerResponse,
+    requestId: string,
+    error: unknown,
+    route?: Route,
+  ): void {
     const known = error instanceof JackError ? error : databaseGone(error)
-    if (known !== error) this.#jack.log.error({ err: error, ...(route && about(route)) }, 'gateway')
+    if (known !== error)
+      this.#jack.log.error({ err: error, requestId, ...(route && about(route)) }, 'gateway')
     const { code, message, hint } =
       known ?? new JackError('internal', 'The request could not be answered.')
-    refuse(req, res, code, message, hint)
+    refuse(req, res, requestId, code, message, hint)
   }
 
   /** Answers a request that an app makes to its own static files, through its assets binding. */
@@ -107,8 +116,9 @@ export class Gateway {
     const found = await this.#routes.find({ kind: 'deployment', deploymentId })
     const path = pathOf(req)
     const assets = found?.deployment ? found.assets : null
-    if (assets && (await this.#assets.serve(assets, path, req, res, true))) return
-    refuse(req, res, 'not_found', `There is no static file at ${path}.`)
+    const asked = { standIn: true, requestId: this.#jack.newId('req') }
+    if (assets && (await this.#assets.serve(assets, path, req, res, asked))) return
+    refuse(req, res, asked.requestId, 'not_found', `There is no static file at ${path}.`)
   }
 
   #find(req: IncomingMessage): Found | Promise<Found> {
@@ -121,23 +131,24 @@ export class Gateway {
     req: IncomingMessage,
     res: ServerResponse,
     client: Client,
+    requestId: string,
   ): Promise<number> {
     const path = pathOf(req)
-    if (path === '/.well-known/jack') return this.#describe(route, req, res)
+    if (path === '/.well-known/jack') return this.#describe(route, req, res, requestId)
     const { assets, deployment } = route
     const hasWorker = deployment.version.main !== null
     if (assets && !(hasWorker && workerFirst(assets, path))) {
-      const standIn = !hasWorker || isNavigation(req)
-      if (await this.#assets.serve(assets, path, req, res, standIn)) return res.statusCode
+      const asked = { standIn: !hasWorker || isNavigation(req), requestId }
+      if (await this.#assets.serve(assets, path, req, res, asked)) return res.statusCode
     }
     if (!hasWorker) {
-      refuse(req, res, 'not_found', `There is nothing at ${path}.`)
+      refuse(req, res, requestId, 'not_found', `There is nothing at ${path}.`)
       return 404
     }
     if (Number(req.headers['content-length'] ?? 0) > limits.hosting.requestBodyBytes) {
       throw bodyTooLarge()
     }
-    return this.#forward(route, req, res, client)
+    return this.#forward(route, req, res, client, requestId)
   }
 
   async #forward(
@@ -145,10 +156,12 @@ export class Gateway {
     req: IncomingMessage,
     res: ServerResponse,
     client: Client,
+    requestId: string,
   ): Promise<number> {
     const [route, lease] = await this.#open(req, found)
     try {
-      const { complete, error } = await forward(req, res, lease, client, {
+      const { complete, error } = await forward(req, res, lease, client, requestId, {
+        'x-request-id': requestId,
         'x-jack-deployment': route.deployment.deploymentId,
       })
       if (error instanceof JackError) throw error
@@ -186,7 +199,12 @@ export class Gateway {
   }
 
   /** What every live URL tells about itself. */
-  #describe({ project, deployment }: Route, req: IncomingMessage, res: ServerResponse): number {
+  #describe(
+    { project, deployment }: Route,
+    req: IncomingMessage,
+    res: ServerResponse,
+    requestId: string,
+  ): number {
     const body = JSON.stringify({
       deployment_id: deployment.deploymentId,
       digest: deployment.digest,
@@ -205,6 +223,7 @@ export class Gateway {
       'content-length': Buffer.byteLength(body),
       'cache-control': 'no-store',
       'access-control-allow-origin': '*',
+      'x-request-id': requestId,
     })
     res.end(req.method === 'HEAD' ? undefined : body)
     return 200

@@ -5,6 +5,7 @@ import { type ErrorCode, errorCodes } from '@jackcloud/sdk/wire'
 export function refuse(
   req: IncomingMessage,
   res: ServerResponse,
+  requestId: string,
   code: ErrorCode,
   detail: string,
   hint?: string,
@@ -16,7 +17,7 @@ export function refuse(
   }
   const wantsPage = req.headers.accept?.includes('text/html') ?? false
   const body = wantsPage
-    ? page(status, title, detail, hint)
+    ? page(status, title, detail, requestId, hint)
     : JSON.stringify({
         type: `urn:jack:problem:${code}`,
         title,
@@ -24,11 +25,13 @@ export function refuse(
         detail,
         code,
         ...(hint && { hint }),
+        request_id: requestId,
       })
   res.writeHead(status, {
     'content-type': wantsPage ? 'text/html; charset=utf-8' : 'application/problem+json',
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
+    'x-request-id': requestId,
     'x-content-type-options': 'nosniff',
     ...(code === 'rate_limited' || code === 'unavailable' ? { 'retry-after': '1' } : {}),
     // A body that nobody reads must not be taken for the next request.
@@ -37,7 +40,13 @@ export function refuse(
   res.end(req.method === 'HEAD' ? undefined : body)
 }
 
-const page = (status: number, title: string, detail: string, hint = ''): string => `<!doctype html>
+const page = (
+  status: number,
+  title: string,
+  detail: string,
+  requestId: string,
+  hint = '',
+): string => `<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${status} ${escapeHtml(title)}</title>
 <style>
@@ -47,7 +56,7 @@ const page = (status: number, title: string, detail: string, hint = ''): string 
 </style>
 <h1>${escapeHtml(title)}</h1>
 <p>${escapeHtml(detail)} ${escapeHtml(hint)}</p>
-<small>${status}, answered by Jack</small>
+<small>${status}, answered by Jack, ${requestId}</small>
 </html>
 `
 

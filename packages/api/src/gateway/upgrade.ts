@@ -11,8 +11,9 @@ export async function joinSockets(
   head: Buffer,
   lease: Lease,
   client: Client,
+  requestId: string,
 ): Promise<void> {
-  const headers = forwardedHeaders(req, client)
+  const headers = forwardedHeaders(req, client, requestId)
   for (const [name, value] of Object.entries(lease.headers)) headers.push(name, value)
   const waiting = whileThere(socket)
   const app: Dispatcher.UpgradeData<null> = await lease.dispatcher.upgrade({
@@ -29,13 +30,14 @@ export async function joinSockets(
     return
   }
   const lines = Object.entries(app.headers)
-    .filter(([name]) => name !== 'connection' && name !== 'upgrade')
+    .filter(([name]) => name !== 'connection' && name !== 'upgrade' && name !== 'x-request-id')
     .map(([name, value]) => `${name}: ${value}`)
   socket.write(
     [
       'HTTP/1.1 101 Switching Protocols',
       'connection: Upgrade',
       'upgrade: websocket',
+      `x-request-id: ${requestId}`,
       ...lines,
       '',
       '',

@@ -5,11 +5,10 @@ import type { ErrorCode } from '@jackcloud/sdk/wire'
 import { Client, Pool } from 'undici'
 import { JackError } from '../../Errors.ts'
 import type { App, EngineEvents } from '../Engine.ts'
+import { appLog } from './appLog.ts'
 import type { ProcessClock } from './clock.ts'
 import { environmentNames } from './config.ts'
 import { type EgressOptions, egressServer } from './egress.ts'
-import { limitLogs } from './logs.ts'
-import { type OutputLine, uncaught } from './output.ts'
 import { type Processes, StartError, type WorkerProcess } from './processes.ts'
 import { startFailure } from './startFailure.ts'
 import type { Guard } from './watchdog.ts'
@@ -79,6 +78,12 @@ export async function bootApp(
     ...(hasDatabases(app) ? ['databases'] : []),
   ]
   const names = environmentNames(app)
+  const { deploymentId, revision, projectId } = app
+  const log = appLog(
+    (line) =>
+      options.events.log({ ...line, deploymentId, revision, projectId, at: new Date(now()) }),
+    now,
+  )
   const servers: Server[] = []
   let process: WorkerProcess
   try {
@@ -94,7 +99,8 @@ export async function bootApp(
         ...(app.assetsBinding ? ['assets'] : []),
       ],
       env: Object.fromEntries(names.map(([name, variable]) => [variable, app.env[name] as string])),
-      onLine: logOf(options, app),
+      onLine: log.onLine,
+      patience: log.patience,
       prepare: async (dir, uid) => {
         if (app.egress === 'public')
           servers.push(await listen(egressServer(options.egress), join(dir, 'outbound.sock'), uid))
@@ -104,6 +110,7 @@ export async function bootApp(
     })
   } catch (error) {
     for (const server of servers) server.close()
+    log.end()
     if (error instanceof StartError) throw startFailure(code, error.message)
     throw error
   }
@@ -138,6 +145,7 @@ export async function bootApp(
     ticked: { cpuNs: startCpu, at: performance.now() },
   }
   void process.exited.then(() => {
+    log.end()
     for (const server of servers) {
       server.close()
       server.closeAllConnections()
@@ -153,29 +161,6 @@ function assetsServer({ assets }: BootOptions, app: HostedApp): Server {
     if (assets) assets(app.deploymentId, request, response)
     else response.writeHead(404).end()
   })
-}
-
-/** What the app prints goes to the log; of what workerd says, the errors that nobody caught. */
-function logOf({ events, now }: BootOptions, app: HostedApp): (line: OutputLine) => void {
-  const { deploymentId, revision, projectId } = app
-  const write = limitLogs(
-    (line) =>
-      events.log({
-        ...line,
-        deploymentId,
-        revision,
-        projectId,
-        at: new Date(now()),
-      }),
-    now,
-  )
-  return (line) => {
-    if (line.from === 'program') write(line)
-    else {
-      const message = uncaught(line.message)
-      if (message !== undefined) write({ level: 'error', message: `Uncaught ${message}` })
-    }
-  }
 }
 
 /** What a process's environment cannot carry. */

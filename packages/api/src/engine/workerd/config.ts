@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { App, Module } from '../Engine.ts'
 import { appEntry, controlModule, hostModule } from './modules.ts'
+import { REQUESTS_MODULE, requestModule } from './requestModule.ts'
 import { stateConfig } from './stateConfig.ts'
 import { quote } from './text.ts'
 
@@ -31,16 +32,19 @@ export function executeConfig(memoryMb: number): Config {
 /** The process that hosts one version of an app. Holds names of its variables, not one value. */
 export function appConfig(app: App): Config {
   const state = stateConfig(app)
+  const requests = freeName(app.modules, REQUESTS_MODULE)
   const files: Config['files'] = {
     ...state.files,
-    'entry.js': appEntry(app.main, handlersOf(app), state.classes),
+    'entry.js': appEntry(app.main, requests, handlersOf(app), state.classes),
+    'requests.js': requestModule,
     'control.js': controlModule,
   }
   const modules = app.modules.map((module, i) => {
     files[`m${i}`] = module.bytes
     return `(name = ${quote(module.name)}, ${moduleField[module.type]} = embed "m${i}")`
   })
-  const entry = `(name = ${quote(entryName(app.modules))}, esModule = embed "entry.js")`
+  const entry = `(name = ${quote(freeName(app.modules, 'jack-entry.js'))}, esModule = embed "entry.js")`
+  modules.push(`(name = ${quote(requests)}, esModule = embed "requests.js")`)
   const bindings = environmentNames(app).map(
     ([name, variable]) => `(name = ${quote(name)}, fromEnvironment = "${variable}")`,
   )
@@ -49,7 +53,7 @@ export function appConfig(app: App): Config {
   const fields = [
     `modules = [${[entry, ...modules].join(', ')}]`,
     `compatibilityDate = ${quote(app.compatibilityDate)}`,
-    `compatibilityFlags = [${app.compatibilityFlags.map(quote).join(', ')}]`,
+    `compatibilityFlags = [${flagsOf(app).map(quote).join(', ')}]`,
     `bindings = [${bindings.join(', ')}]`,
     'globalOutbound = "outbound"',
     'cacheApiOutbound = (name = "control", entrypoint = "Cache")',
@@ -154,8 +158,14 @@ const moduleField: Record<Module['type'], string> = {
 }
 
 /** A name beside the app's own modules. */
-function entryName(modules: Module[]): string {
-  let name = 'jack-entry.js'
+function freeName(modules: Module[], wanted: string): string {
+  let name = wanted
   while (modules.some((module) => module.name === name)) name = `_${name}`
   return name
 }
+
+/** The app's own flags, and the one that `requestModule` needs. */
+const flagsOf = ({ compatibilityFlags }: App): string[] => [
+  ...compatibilityFlags.filter((flag) => !/^(no_)?nodejs_als$/.test(flag)),
+  'nodejs_als',
+]

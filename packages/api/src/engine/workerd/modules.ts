@@ -121,31 +121,30 @@ async function run(job, bytes, at, env) {
 `
 
 /**
- * First module of a hosted app: says at deploy what is missing, and prints errors that nobody handles.
+ * Main module of a hosted app: says at deploy what is missing.
  *
+ * @param requests name of the module that `requestModule` is; it comes before everything of the app's
  * @param wanted handlers that must be there
  * @param classes Durable Objects, which the runtime looks for here
  */
-export function appEntry(main: string, wanted: string[], classes: string[] = []): string {
-  return `import * as app from ${JSON.stringify(`./${main}`)};
+export function appEntry(
+  main: string,
+  requests: string,
+  wanted: string[],
+  classes: string[] = [],
+): string {
+  return `import { withRequests } from ${JSON.stringify(`./${requests}`)};
+import * as app from ${JSON.stringify(`./${main}`)};
 ${classes.length > 0 ? `export { ${classes.join(', ')} } from ${JSON.stringify(`./${main}`)};` : ''}
-const handler = app.default, { error } = console;
+const handler = app.default;
 const handlers = typeof handler === "function" ? handler.prototype : handler;
 for (const wanted of ${JSON.stringify(wanted)}) if (typeof handlers?.[wanted] !== "function")
   throw new TypeError(handler === undefined
     ? ${JSON.stringify(`${main} has no default export`)}
     : ${JSON.stringify(`The default export of ${main} has no `)} + wanted + " method");
-addEventListener("unhandledrejection", (event) => error("Uncaught (in promise)", event.reason));
-${wanted.includes('scheduled') ? tellScheduledErrors : ''}export default handler;
+export default withRequests(handler);
 `
 }
-
-/** The runtime prints what `fetch` throws, and keeps what `scheduled` throws to itself. */
-const tellScheduledErrors = `const { scheduled } = handlers;
-Reflect.defineProperty(handlers, "scheduled", { configurable: true, writable: true, async value(...args) {
-  try { return await Reflect.apply(scheduled, this, args) } catch (reason) { error("Uncaught", reason); throw reason }
-} });
-`
 
 /**
  * Its default entrypoint is reached through the control socket alone. It answers pings: as long as it does, the

@@ -6,34 +6,84 @@ export type OutputLine =
   | { from: 'program'; level: LogLevel; message: string }
   | { from: 'engine'; message: string; fatal: boolean }
 
-/** Calls back with each line of a stream, and never stops draining it, however much comes. */
-export function readOutput(stream: Readable, onLine: (line: OutputLine) => void): void {
-  let rest = ''
+/** How a stream is read whose writer may print without end. */
+export interface Patience {
+  /** Beyond this the stream is left alone for a moment: its writer waits in its write, and nobody else does. */
+  bytesPerSecond: number
+  /** Whether a line is worth reading just now; one that is not is only counted. */
+  wanted(): boolean
+  onSkipped(lines: number, bytes: number): void
+}
+
+/** Calls back with each line of a stream, to its end. Answers for how many milliseconds it was left alone so far. */
+export function readOutput(
+  stream: Readable,
+  onLine: (line: OutputLine) => void,
+  patience?: Patience,
+): () => number {
+  let rest: Buffer = Buffer.alloc(0)
   // The part of an overlong line that is thrown away.
   let skipping = false
-  stream.setEncoding('utf8')
+  const emit = (bytes: Buffer) => {
+    const line = parseLine(bytes.toString())
+    if (line) onLine(line)
+  }
+  const pace = patience && paced(stream, patience.bytesPerSecond)
   stream.on('error', () => {})
-  stream.on('data', (chunk: string) => {
+  stream.on('data', (chunk: Buffer) => {
+    pace?.read(chunk.length)
     let from = 0
-    for (let end = chunk.indexOf('\n'); end >= 0; end = chunk.indexOf('\n', from)) {
-      if (!skipping) emit(rest + chunk.slice(from, end))
-      rest = ''
-      skipping = false
+    let skipped = 0
+    let skippedBytes = 0
+    for (let end = chunk.indexOf(LF); end >= 0; end = chunk.indexOf(LF, from)) {
+      if (skipping) skipping = false
+      else if (rest.length === 0 && patience?.wanted() === false) {
+        skipped++
+        skippedBytes += end - from
+      } else {
+        const part = chunk.subarray(from, end)
+        emit(rest.length === 0 ? part : Buffer.concat([rest, part]))
+      }
+      rest = rest.length === 0 ? rest : Buffer.alloc(0)
       from = end + 1
     }
+    if (skipped > 0) patience?.onSkipped(skipped, skippedBytes)
     if (skipping) return
-    rest += chunk.slice(from)
+    rest = Buffer.concat([rest, chunk.subarray(from)])
     if (rest.length <= MAX_LINE) return
-    emit(rest.slice(0, MAX_LINE))
-    rest = ''
+    emit(rest.subarray(0, MAX_LINE))
+    rest = Buffer.alloc(0)
     skipping = true
   })
-  const emit = (text: string) => {
-    const line = parseLine(text)
-    if (line) onLine(line)
+  return () => pace?.pausedMs() ?? 0
+}
+
+/** Pauses a stream as soon as more than a second's worth was read ahead of time. */
+function paced(stream: Readable, bytesPerSecond: number) {
+  let left = bytesPerSecond
+  let at = performance.now()
+  let pausedMs = 0
+  return {
+    read(bytes: number): void {
+      const now = performance.now()
+      left = Math.min(bytesPerSecond, left + ((now - at) / 1000) * bytesPerSecond) - bytes
+      at = now
+      if (left > 0) return
+      stream.pause()
+      const resume = () => {
+        pausedMs += performance.now() - now
+        stream.resume()
+      }
+      setTimeout(resume, Math.max(PAUSE_MS, (-left / bytesPerSecond) * 1000))
+    },
+    pausedMs: () => pausedMs,
   }
 }
 
+const PAUSE_MS = 20
+const LF = 10
+
+/** In bytes. */
 export const MAX_LINE = 65_536
 
 export function parseLine(text: string): OutputLine | undefined {
@@ -61,7 +111,7 @@ function parseRecord(text: string): Record | undefined {
     // A console line that was cut: close it where it is whole.
     const cut = /^\{"timestamp":\d+,"level":"(\w+)","message":"/.exec(text)
     if (!cut) return undefined
-    const body = text.slice(cut[0].length).replace(/\\(?:u[0-9a-f]{0,3})?$/i, '')
+    const body = text.slice(cut[0].length).replace(/(?:\\(?:u[0-9a-f]{0,3})?|\ufffd)$/i, '')
     try {
       return { level: cut[1] as string, message: `${JSON.parse(`"${body}"`)}…` }
     } catch {

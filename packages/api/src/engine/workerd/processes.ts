@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { startTicks } from './clock.ts'
-import { type OutputLine, readOutput } from './output.ts'
+import { type OutputLine, type Patience, readOutput } from './output.ts'
 import { bootId } from './runDirectory.ts'
 import { type Purpose, type Sandbox, UIDS } from './sandbox.ts'
 import { ownerOf, prepareState } from './stateDirs.ts'
@@ -34,6 +34,8 @@ export interface WorkerProcess {
   dead: boolean
   /** What the engine itself printed: errors, never the program's own lines. */
   errors(): string
+  /** How many milliseconds it had to wait for its output to be read. */
+  waitedMs(): number
   /** Called with each line; replace to listen. */
   onLine: (line: OutputLine) => void
 }
@@ -49,6 +51,8 @@ export interface StartOptions {
   env?: Record<string, string>
   startTimeoutMs?: number
   onLine?: (line: OutputLine) => void
+  /** How its own lines are read when they are many. Default: all of them, as they come. */
+  patience?: Patience
   /** Runs when the directory exists and before the process does: opens the sockets it connects to. */
   prepare?: (dir: string, uid: number | undefined) => Promise<void>
 }
@@ -137,6 +141,7 @@ export class Processes {
       kill: (signal = 'SIGKILL') => kill(worker, child, info, signal),
       freeze: () => freeze(worker),
       errors: () => errors,
+      waitedMs: () => waitedMs(),
       onLine: options.onLine ?? (() => {}),
       exited: new Promise((resolve) => {
         child.once('exit', () => {
@@ -165,8 +170,10 @@ export class Processes {
       if (line.from === 'engine') keepError(line.message)
       worker.onLine(line)
     }
-    readOutput(child.stdout as Readable, onLine)
-    readOutput(child.stderr as Readable, onLine)
+    const { patience } = options
+    const waitedMs = readOutput(child.stdout as Readable, onLine, patience)
+    // Of what the engine says no line may be missed: why it ends is among them.
+    readOutput(child.stderr as Readable, onLine, patience && { ...patience, wanted: () => true })
     const listening = announced(child.stdio[3] as Readable, options.listens.length)
     const timer = setTimeout(() => {
       keepError('The program did not finish starting in time: its top level runs too long')

@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { app, execution, get, until } from '../engine.contract.ts'
 import { openProcessClock, ownMemoryBytes, startTicks } from './clock.ts'
-import { limitLogs } from './logs.ts'
+import { LineLimit } from './logs.ts'
 import { MAX_LINE, parseLine, uncaught } from './output.ts'
 import { bootId, takeRunDirectory } from './runDirectory.ts'
 import { levels, startEngine } from './testing.ts'
@@ -230,7 +230,7 @@ describe('output', () => {
 
   it('is dropped over its rate, with a line that says how much', async () => {
     const lines: string[] = []
-    const write = limitLogs(
+    const limit = new LineLimit(
       ({ message }) => lines.push(message),
       () => 0,
       {
@@ -239,9 +239,10 @@ describe('output', () => {
         burstSeconds: 2,
       },
     )
-    for (let i = 0; i < 5; i++) write({ level: 'log', message: String(i) })
+    for (let i = 0; i < 5; i++)
+      limit.line({ level: 'log', message: String(i), requestId: null, kind: 'console' })
     await until(() => lines.length === 3)
-    expect(lines).toEqual(['0', '1', 'dropped 3 lines: the app logs too much'])
+    expect(lines).toEqual(['0', '1', 'dropped 3 lines (3 bytes): the app logs too much'])
   })
 })
 

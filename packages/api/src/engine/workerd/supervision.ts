@@ -269,10 +269,11 @@ export class Supervision {
   async #ping(version: Version, live: LiveApp): Promise<void> {
     const start = this.#options.clock.cpuNs(live.process.pid)
     live.pingedNs = start
-    const startedAt = performance.now()
+    const workedMs = () => performance.now() - live.process.waitedMs()
+    const startedAt = workedMs()
     const usedMs = () =>
       start < 0n
-        ? performance.now() - startedAt
+        ? workedMs() - startedAt
         : Number(this.#options.clock.cpuNs(live.process.pid) - start) / 1e6
     const timer = setInterval(() => {
       if (usedMs() > version.app.limits.requestCpuMs)
