@@ -46,6 +46,8 @@ test('the limits are the ones that hold', () => {
     `| hosted app: one stretch of CPU without pause | ${limits.hosting.requestCpuMs / 1_000} s |`,
     `| hosted app: request body | ${limits.hosting.requestBodyBytes / 1_048_576} MB |`,
     `| staged files of a project | ${limits.staging.bytes / 1_000_000} MB, ${limits.staging.files} files, ${limits.sourceBytes / 1_000} KB of it source; ${limits.staging.accountBytes / 1_000_000} MB an account; for ${limits.staging.hours} hours |`,
+    `at once | ${limits.hosting.egress.connections}, and ${limits.hosting.egress.waiting} wait`,
+    `| ${limits.hosting.egress.requestsPerSecond}, after a pause ${limits.hosting.egress.burst} |`,
     `| environment of a project | ${limits.envNames} names, ${limits.envValueBytes / 1_024} KB a value |`,
   ]) {
     expect(page).toContain(row)

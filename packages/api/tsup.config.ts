@@ -5,6 +5,8 @@ export default defineConfig({
     index: 'src/index.ts',
     main: 'src/main.ts',
     // A thread is a file of its own, found beside the one that starts it.
+    // And so is a process.
+    egressProcess: 'src/engine/workerd/egress/process.ts',
     watchdogThread: 'src/engine/workerd/watchdogThread.ts',
   },
   format: 'esm',

@@ -154,6 +154,8 @@ async function open(
       cpu: (usage) => recorder.cpu(usage.projectId, usage.cpuMs),
       rows: ({ projectId, read, written }) => recorder.rows(projectId, { read, written }),
       wake: (projectId) => wake(projectId),
+      egress: ({ projectId, requests, bytesOut, bytesIn }) =>
+        recorder.egress(projectId, { requests, bytes: bytesOut + bytesIn }),
       killed: (event) => {
         log.warn(event, 'app killed')
         recorder.line({

@@ -135,8 +135,11 @@ export interface App extends AppName {
   /** It is started on a schedule: its entry must have a `scheduled` handler, and needs no other. */
   scheduled?: boolean
   limits: { memoryMb: number; requestCpuMs: number }
-  /** Where its own fetches may go: any public address, or nowhere. */
-  egress: 'public' | 'none'
+  /**
+   * The hosts that its own requests may reach, such as "api.example.com", "*.example.com" or "1.2.3.4:8080"; null for
+   * every public one, none for no network at all.
+   */
+  egress: readonly string[] | null
 }
 
 export interface Module {
@@ -234,6 +237,10 @@ export interface EngineEvents {
   cpu(usage: AppName & { projectId: string; cpuMs: number }): void
   /** Rows of databases that a version read and wrote since the last call. */
   rows(usage: AppName & { projectId: string; read: number; written: number }): void
+  /** What left a version since the last call, and what came back: requests, and bytes of their bodies and WebSockets. */
+  egress(
+    usage: AppName & { projectId: string; requests: number; bytesOut: number; bytesIn: number },
+  ): void
   /** A version was killed: it spun, grew too large, or crashed. */
   killed(event: AppName & { projectId: string; reason: KillReason; detail: string }): void
   /** A sleeping project has something to do: an alarm of a Durable Object, or a message of a queue. */

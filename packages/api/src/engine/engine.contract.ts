@@ -7,18 +7,21 @@ export interface Told {
   cpu: { deploymentId: string; cpuMs: number }[]
   killed: { deploymentId: string; reason: string }[]
   rows: { deploymentId: string; read: number; written: number }[]
+  egress: { deploymentId: string; requests: number; bytesOut: number; bytesIn: number }[]
   /** Projects that had something to do while they slept. */
   woken: string[]
 }
 
 export function listener(): { told: Told; events: EngineEvents } {
-  const told: Told = { logs: [], cpu: [], killed: [], rows: [], woken: [] }
+  const told: Told = { logs: [], cpu: [], killed: [], egress: [], rows: [], woken: [] }
   return {
     told,
     events: {
       log: ({ level, message, deploymentId, requestId, kind }) =>
         told.logs.push({ level, message, deploymentId, requestId, kind }),
       cpu: ({ deploymentId, cpuMs }) => told.cpu.push({ deploymentId, cpuMs }),
+      egress: ({ deploymentId, requests, bytesOut, bytesIn }) =>
+        told.egress.push({ deploymentId, requests, bytesOut, bytesIn }),
       killed: ({ deploymentId, reason }) => told.killed.push({ deploymentId, reason }),
       rows: ({ deploymentId, read, written }) => told.rows.push({ deploymentId, read, written }),
       wake: (projectId) => told.woken.push(projectId),
@@ -59,7 +62,7 @@ export function app(source: string, over: Partial<App> = {}): App {
     bindings: [],
     queueConsumers: [],
     limits: { memoryMb: 128, requestCpuMs: 300 },
-    egress: 'public',
+    egress: null,
     ...over,
   }
 }
@@ -437,7 +440,7 @@ export function engineContract(
             await caches.default.put("http://app/", new Response("kept", { headers: { "cache-control": "max-age=60" } }));
             return new Response(ran + " " + await (await caches.default.match("http://app/")).text());
           } }`,
-        { scheduled: true, egress: 'none' },
+        { scheduled: true, egress: [] },
       )
       expect(await get(engine, hosted)).toEqual({ status: 200, body: '0 kept' })
     })

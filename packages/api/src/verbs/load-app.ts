@@ -35,6 +35,6 @@ export async function loadApp(
     ...(version.assets?.binding && { assetsBinding: version.assets.binding }),
     ...(version.crons.length > 0 && { scheduled: true }),
     limits: { memoryMb: limits.hosting.memoryMb, requestCpuMs: limits.hosting.requestCpuMs },
-    egress: 'public',
+    egress: version.egress,
   }
 }

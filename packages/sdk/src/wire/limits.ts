@@ -14,6 +14,8 @@ export const limits = {
     scheduledMs: 15 * 60_000,
     /** What a project keeps in namespaces, databases, objects and queues together. */
     dataBytes: 1024 * 1_048_576,
+    /** Requests that an app itself makes: at once (open WebSockets too), waiting for those, in a second, after a pause. */
+    egress: { connections: 64, waiting: 256, requestsPerSecond: 200, burst: 400 },
   },
   staging: { bytes: 5_000_000, files: 500, accountBytes: 20_000_000, hours: 24 },
   sourceBytes: 500_000,

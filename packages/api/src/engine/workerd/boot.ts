@@ -8,7 +8,7 @@ import type { App, EngineEvents } from '../Engine.ts'
 import { appLog } from './appLog.ts'
 import type { ProcessClock } from './clock.ts'
 import { environmentNames } from './config.ts'
-import { type EgressOptions, egressServer } from './egress.ts'
+import type { Egress } from './egress/egress.ts'
 import { type Processes, StartError, type WorkerProcess } from './processes.ts'
 import { startFailure } from './startFailure.ts'
 import type { Guard } from './watchdog.ts'
@@ -20,7 +20,7 @@ export interface BootOptions {
   processes: Processes
   clock: ProcessClock
   events: EngineEvents
-  egress: EgressOptions
+  egress: Egress
   assets?: (deploymentId: string, request: IncomingMessage, response: ServerResponse) => void
   now: () => number
 }
@@ -85,6 +85,8 @@ export async function bootApp(
     now,
   )
   const servers: Server[] = []
+  const isOnline = app.egress === null || app.egress.length > 0
+  let closeWayOut = async () => {}
   let process: WorkerProcess
   try {
     process = await processes.start({
@@ -94,16 +96,12 @@ export async function bootApp(
       startTimeoutMs: START_MS,
       listens,
       ...(stateDir && { stateDir }),
-      connects: [
-        ...(app.egress === 'public' ? ['outbound'] : []),
-        ...(app.assetsBinding ? ['assets'] : []),
-      ],
+      connects: [...(isOnline ? ['outbound'] : []), ...(app.assetsBinding ? ['assets'] : [])],
       env: Object.fromEntries(names.map(([name, variable]) => [variable, app.env[name] as string])),
       onLine: log.onLine,
       patience: log.patience,
       prepare: async (dir, uid) => {
-        if (app.egress === 'public')
-          servers.push(await listen(egressServer(options.egress), join(dir, 'outbound.sock'), uid))
+        if (isOnline) closeWayOut = await options.egress.open(app, join(dir, 'outbound.sock'), uid)
         if (app.assetsBinding)
           servers.push(await listen(assetsServer(options, app), join(dir, 'assets.sock'), uid))
       },
@@ -111,6 +109,7 @@ export async function bootApp(
   } catch (error) {
     for (const server of servers) server.close()
     log.end()
+    void closeWayOut()
     if (error instanceof StartError) throw startFailure(code, error.message)
     throw error
   }
@@ -146,6 +145,7 @@ export async function bootApp(
   }
   void process.exited.then(() => {
     log.end()
+    void closeWayOut()
     for (const server of servers) {
       server.close()
       server.closeAllConnections()

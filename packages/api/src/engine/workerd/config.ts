@@ -65,9 +65,9 @@ export function appConfig(app: App): Config {
   modules = [(name = "control.js", esModule = embed "control.js")], compatibilityDate = "2026-05-01",
   compatibilityFlags = ["experimental", "service_binding_extra_handlers"],
   bindings = [(name = "APP", service = "app")], globalOutbound = "internet"))`,
-    app.egress === 'public'
-      ? '(name = "outbound", external = (address = "unix:outbound.sock", http = (style = proxy)))'
-      : worker('outbound', quote(noOutbound)),
+    app.egress?.length === 0
+      ? worker('outbound', quote(noOutbound))
+      : '(name = "outbound", external = (address = "unix:outbound.sock", http = (style = proxy)))',
     ...state.services,
   ]
   if (app.assetsBinding)
@@ -147,7 +147,8 @@ const worker = (name: string, module: string) => `(name = "${name}", worker = (
   modules = [(name = "${name}.js", esModule = ${module})], compatibilityDate = "2026-05-01",
   globalOutbound = "internet"))`
 
-const noOutbound = `export default { fetch() { throw new Error("This app has no access to the network") } }`
+const noOutbound = `export default { fetch() {
+  throw new Error('This app has no access to the network: "egress" in its jack.json is an empty list') } }`
 
 const moduleField: Record<Module['type'], string> = {
   esm: 'esModule',

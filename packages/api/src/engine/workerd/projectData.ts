@@ -276,5 +276,5 @@ const keeper = (projectId: string): HostedApp => ({
   bindings: [{ type: 'd1', name: 'DB', database: 'main' }],
   queueConsumers: [],
   limits: { memoryMb: limits.hosting.memoryMb, requestCpuMs: limits.hosting.requestCpuMs },
-  egress: 'none',
+  egress: [],
 })

@@ -13,6 +13,10 @@ export interface Sandbox {
   command(launch: Launch): Command
   /** First of the user ids that processes get, one each; undefined when all share ours. */
   firstUid: number | undefined
+  /** The user id of the process through which apps leave; undefined when it shares ours. */
+  egressUid: number | undefined
+  /** What to start a process of our own with, so that it ends with us and gains no rights. */
+  supervised: string[]
 }
 
 /** `data` is an app that keeps data. */
@@ -89,6 +93,10 @@ export function detectSandbox(options: {
       return {
         report: describe(walls, firstUid, failures),
         firstUid: firstUid,
+        egressUid: firstUid === undefined ? undefined : firstUid + UIDS,
+        supervised: base.pdeathsig
+          ? ['setpriv', '--pdeathsig', 'KILL', '--no-new-privs', '--']
+          : [],
         command: (launch) => commandFor(walls, launch),
       }
     failures.push(`${walls.method}${walls.seccomp ? ' with seccomp' : ''}: ${failure}`)
@@ -291,12 +299,13 @@ function chooseUids(seed: number): number | undefined {
   const available = (uid: number) =>
     map.some((line) => {
       const [from = 0, , count = 0] = line.trim().split(/\s+/).map(Number)
-      return uid >= from && uid + UIDS <= from + count
+      return uid >= from && uid + UIDS < from + count
     })
-  return [1_880_000_000 + (seed % 10_000) * UIDS, 20_000].find(available)
+  return [1_880_000_000 + (seed % 10_000) * (UIDS + 1), 20_000].find(available)
 }
 
-export const UIDS = 20_000
+/** How many processes can have one each. The one after them is the way out's. */
+export const UIDS = 19_999
 
 /**
  * Makes sure that no descriptor of ours, not even one that we inherited, reaches a sandbox.

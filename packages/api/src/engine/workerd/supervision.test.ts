@@ -149,16 +149,17 @@ describe('a supervisor that is killed', () => {
     writeFileSync(
       script,
       `import { createWorkerdEngine } from ${module('./workerd.ts')}
+      import { egressPids } from ${module('./egress/testing.ts')}
       const engine = createWorkerdEngine({ dataDir: ${JSON.stringify(dir)}, idleMs: 60000, sandbox: { force: '${level}' },
         pool: { size: 2, reuse: 'never', maxUses: 1, queue: 1, queuePerAccount: 1 },
-        events: { log() {}, cpu() {}, killed() {} }, logger: { info() {}, warn() {}, error() {} } })
+        events: { log() {}, cpu() {}, killed() {}, egress() {} }, logger: { info() {}, warn() {}, error() {} } })
       await engine.start()
       const modules = [{ name: 'm', type: 'esm', bytes: Buffer.from('export default { fetch() { for (;;); } }') }]
       const app = { deploymentId: 'd', revision: '1', projectId: 'p', main: 'm', modules, compatibilityDate: '2026-01-01',
-        compatibilityFlags: [], env: {}, bindings: [], queueConsumers: [], limits: { memoryMb: 128, requestCpuMs: 60000 }, egress: 'none' }
+        compatibilityFlags: [], env: {}, bindings: [], queueConsumers: [], limits: { memoryMb: 128, requestCpuMs: 60000 }, egress: null }
       const lease = await engine.open(app, async () => app)
       lease.dispatcher.request({ origin: lease.origin, path: '/', method: 'GET' }).catch(() => {})
-      console.log(JSON.stringify(engine.running().map((r) => r.pid)))`,
+      console.log(JSON.stringify([...engine.running().map((r) => r.pid), ...egressPids()]))`,
     )
     const supervisor = spawn(process.execPath, ['--conditions=jack:src', script], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -167,7 +168,8 @@ describe('a supervisor that is killed', () => {
       supervisor.stdout.once('data', (chunk) => resolve(JSON.parse(String(chunk))))
       supervisor.once('exit', () => reject(new Error('the supervisor did not start')))
     })
-    expect(pids).toHaveLength(1)
+    // The app, and the process through which it leaves.
+    expect(pids).toHaveLength(2)
     expect(pids.every(alive)).toBe(true)
     supervisor.kill('SIGKILL')
     await until(() => !pids.some(alive))

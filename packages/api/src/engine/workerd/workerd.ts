@@ -27,7 +27,7 @@ import type { BootOptions } from './boot.ts'
 import { openProcessClock } from './clock.ts'
 import { executeConfig } from './config.ts'
 import { Configs } from './configs.ts'
-import type { EgressOptions } from './egress.ts'
+import { Egress, type EgressOptions } from './egress/egress.ts'
 import { type ExecuteProcess, runProgram, startExecuteProcess } from './execute.ts'
 import { Pool } from './pool.ts'
 import { Processes } from './processes.ts'
@@ -80,6 +80,7 @@ interface Started {
   apps: Apps
   data: ProjectData
   configs: Configs
+  egress: Egress
   watchdog: Watchdog
   clock: ReturnType<typeof openProcessClock>
   processes: Processes
@@ -187,6 +188,7 @@ class WorkerdEngine implements Engine {
       started.data.close()
       await Promise.all([started.pool.close(), started.apps.close(graceMs)])
       await started.processes.close()
+      await started.egress.close()
       await started.watchdog.close()
       started.giveBack()
     })()
@@ -200,7 +202,7 @@ class WorkerdEngine implements Engine {
     runDir: string,
     giveBack: () => void,
   ): Started {
-    const { pool: poolOptions, events, logger, idleMs, assets, egress = {} } = this.#options
+    const { pool: poolOptions, events, logger, idleMs, assets } = this.#options
     const clock = openProcessClock()
     const watchdog = new Watchdog(clock)
     const processes = new Processes(sandbox, runDir)
@@ -211,6 +213,13 @@ class WorkerdEngine implements Engine {
       start: async () =>
         startExecuteProcess(processes, await configs.compile(executeConfig(memoryMb)), memoryMb),
       failed: (error) => logger.error({ err: error }, 'a process for executions did not start'),
+    })
+    const egress = new Egress(this.#options.egress ?? {}, {
+      events,
+      logger,
+      runDir,
+      uid: sandbox.egressUid,
+      prefix: sandbox.supervised,
     })
     const now = this.#options.now ?? Date.now
     const boot: BootOptions = {
@@ -240,7 +249,7 @@ class WorkerdEngine implements Engine {
     })
     const apps = new Apps({ ...boot, configs, supervision, data })
     const rest = { watchdog, clock, processes, giveBack }
-    return { report: sandbox.report, pool, apps, data, configs, ...rest }
+    return { report: sandbox.report, pool, apps, egress, data, configs, ...rest }
   }
 
   #ready(): Started {
