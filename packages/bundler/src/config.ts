@@ -1,9 +1,9 @@
-import { type ParseError, parse as parseJsonc, printParseErrorCode } from 'jsonc-parser'
-import { parse as parseToml, TomlError } from 'smol-toml'
 import { BundleError, type Diagnostic } from './BundleError.ts'
+import { findBuiltConfig } from './builtConfig.ts'
 import type { Rule } from './modules.ts'
-import { nearest } from './nearest.ts'
+import { joinPath } from './packageExports.ts'
 import type { Source } from './Source.ts'
+import { parseTable, Table } from './Table.ts'
 
 export type NotFound = 'none' | '404-page' | 'single-page-application'
 export type Html = 'auto-trailing-slash' | 'force-trailing-slash' | 'drop-trailing-slash' | 'none'
@@ -122,8 +122,9 @@ export async function readConfig(source: Source): Promise<Config> {
     define: {},
     warnings: [],
   }
+  const built = await findBuiltConfig(source, config.warnings)
   let seen: string | undefined
-  for (const file of wranglerFiles) {
+  for (const file of built === undefined ? wranglerFiles : [built]) {
     const text = await source.text(file)
     if (text === undefined) continue
     if (seen !== undefined) {
@@ -131,8 +132,10 @@ export async function readConfig(source: Source): Promise<Config> {
       continue
     }
     seen = file
-    readWrangler(new Table(file, parseTable(file, text), config.warnings), config)
+    const table = new Table(file, parseTable(file, text), config.warnings)
+    readWrangler(table, config, built !== undefined)
   }
+  if (built !== undefined) moveInto(built, config)
   for (const file of ['jack.json', 'jack.jsonc']) {
     const text = await source.text(file)
     if (text === undefined) continue
@@ -142,10 +145,13 @@ export async function readConfig(source: Source): Promise<Config> {
   return config
 }
 
-function readWrangler(table: Table, config: Config): void {
+function readWrangler(table: Table, config: Config, isBuilt: boolean): void {
   config.isWorkersProject = true
   for (const key of table.keys()) {
     const lost = notCarried.get(key)
+    // A build writes every key that it knows, and says what it did itself.
+    if (isBuilt && (lost === undefined || /^(?:no_bundle|build|python_modules)$/.test(key)))
+      continue
     if (lost !== undefined) {
       if (table.isEmpty(key)) continue
       config.warnings.push({ file: table.file, text: `"${key}" is not carried by Jack: ${lost}.` })
@@ -183,6 +189,20 @@ function readWrangler(table: Table, config: Config): void {
   if (tsconfig !== undefined) config.tsconfig = tsconfig
   const minify = table.boolean('minify')
   if (minify !== undefined) config.minify = minify
+}
+
+/** Paths in a file that a build wrote begin in its folder. */
+function moveInto(file: string, config: Config): void {
+  const folder = file.slice(0, Math.max(file.lastIndexOf('/'), 0))
+  const moved = (path: string): string => {
+    const inside = joinPath(folder, path)
+    if (inside !== undefined) return inside
+    throw new BundleError('invalid_request', `${file}: ${path} lies outside the program.`)
+  }
+  if (config.main !== undefined) config.main = moved(config.main)
+  if (config.assets?.directory !== undefined)
+    config.assets.directory = moved(config.assets.directory)
+  delete config.tsconfig
 }
 
 function readJack(table: Table, config: Config): void {
@@ -321,164 +341,4 @@ function readAssets(table: Table, config: Config): void {
 
 function onlyDirectory(directory: string): NonNullable<Config['assets']> {
   return { directory, binding: undefined, notFound: undefined, html: undefined, workerFirst: false }
-}
-
-function parseTable(file: string, text: string): Record<string, unknown> {
-  const value = file.endsWith('.toml') ? toml(file, text) : jsonc(file, text)
-  if (isTable(value)) return value
-  throw new BundleError('invalid_request', `${file} does not hold an object.`)
-}
-
-function toml(file: string, text: string): unknown {
-  try {
-    return parseToml(text)
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw error
-    const text = error.message.split('\n')[0] ?? 'invalid TOML'
-    throw new BundleError('invalid_request', `${file}:${error.line}:${error.column}: ${text}`)
-  }
-}
-
-/** JSON with comments and trailing commas; a mistake becomes `invalid_request` with its place. */
-export function jsonc(file: string, text: string): unknown {
-  const errors: ParseError[] = []
-  const value: unknown = parseJsonc(text, errors, { allowTrailingComma: true })
-  const [first] = errors
-  if (!first) return value
-  const before = text.slice(0, first.offset).split('\n')
-  const place = `${file}:${before.length}:${(before.at(-1)?.length ?? 0) + 1}`
-  const reason = printParseErrorCode(first.error)
-    .replace(/([a-z])([A-Z])/g, '$1 $2')
-    .toLowerCase()
-  throw new BundleError(
-    'invalid_request',
-    `${place}: ${reason}.`,
-    'The file must be JSON; comments are fine.',
-  )
-}
-
-function isTable(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** A table of a configuration file, read key by key with messages that name file and key. */
-class Table {
-  readonly file: string
-  readonly #values: Record<string, unknown>
-  readonly #warnings: Diagnostic[]
-  readonly #at: string
-
-  constructor(file: string, values: Record<string, unknown>, warnings: Diagnostic[], at = '') {
-    this.file = file
-    this.#values = values
-    this.#warnings = warnings
-    this.#at = at
-  }
-
-  keys(): string[] {
-    return Object.keys(this.#values)
-  }
-
-  has(key: string): boolean {
-    return this.value(key) !== undefined
-  }
-
-  value(key: string): unknown {
-    return Object.hasOwn(this.#values, key) ? this.#values[key] : undefined
-  }
-
-  isEmpty(key: string): boolean {
-    const value = this.value(key)
-    if (Array.isArray(value)) return value.length === 0
-    return (
-      value === undefined ||
-      value === null ||
-      value === false ||
-      (isTable(value) && Object.keys(value).length === 0)
-    )
-  }
-
-  string(key: string): string | undefined {
-    const value = this.value(key)
-    if (value === undefined || typeof value === 'string') return value
-    return this.fail(key, 'a string')
-  }
-
-  number(key: string): number | undefined {
-    const value = this.value(key)
-    if (value === undefined) return undefined
-    if (typeof value === 'number' && value > 0 && Number.isFinite(value)) return value
-    return this.fail(key, 'a number above 0')
-  }
-
-  boolean(key: string): boolean | undefined {
-    const value = this.value(key)
-    if (value === undefined || typeof value === 'boolean') return value
-    return this.fail(key, 'true or false')
-  }
-
-  strings(key: string): string[] | undefined {
-    const value = this.value(key)
-    if (value === undefined) return undefined
-    if (Array.isArray(value) && value.every((entry) => typeof entry === 'string')) return value
-    return this.fail(key, 'a list of strings')
-  }
-
-  oneOf<Word extends string>(key: string, words: readonly Word[]): Word | undefined {
-    const value = this.string(key)
-    if (value === undefined) return undefined
-    const word = words.find((candidate) => candidate === value)
-    return word ?? this.fail(key, `one of ${words.join(', ')}`)
-  }
-
-  entries(key: string): [string, unknown][] {
-    const value = this.value(key)
-    if (value === undefined) return []
-    return isTable(value) ? Object.entries(value) : this.fail(key, 'an object')
-  }
-
-  record(key: string): Record<string, string> | undefined {
-    const entries = this.entries(key)
-    const record = entries.map(([name, value]): [string, string] =>
-      typeof value === 'string' ? [name, value] : this.fail(`${key}.${name}`, 'a string'),
-    )
-    return entries.length === 0 ? undefined : Object.fromEntries(record)
-  }
-
-  table(key: string): Table | undefined {
-    const value = this.value(key)
-    if (value === undefined) return undefined
-    if (!isTable(value)) return this.fail(key, 'an object')
-    return new Table(this.file, value, this.#warnings, `${this.#at}${key}.`)
-  }
-
-  tables(key: string): Table[] {
-    const value = this.value(key)
-    if (value === undefined) return []
-    if (!Array.isArray(value)) return this.fail(key, 'a list of objects')
-    return value.map((entry, index) => {
-      const at = `${key}[${index}]`
-      return isTable(entry)
-        ? new Table(this.file, entry, this.#warnings, `${this.#at}${at}.`)
-        : this.fail(at, 'an object')
-    })
-  }
-
-  /** The string in a list of one; `invalid_request` when it is missing. */
-  required(key: string): [string] {
-    return [this.string(key) ?? this.fail(key, 'a string')]
-  }
-
-  unknown(key: string, known: Iterable<string>): void {
-    const meant = nearest(key, known)
-    this.#warnings.push({
-      file: this.file,
-      text: `"${this.#at}${key}" means nothing here.`,
-      ...(meant === undefined ? {} : { hint: `Did you mean "${meant}"?` }),
-    })
-  }
-
-  fail(key: string, wanted: string): never {
-    throw new BundleError('invalid_request', `${this.file}: "${this.#at}${key}" must be ${wanted}.`)
-  }
 }

@@ -1,8 +1,8 @@
 import { BundleError } from './BundleError.ts'
 import type { Config } from './config.ts'
-import { jsonc } from './config.ts'
 import { nearest } from './nearest.ts'
 import type { Source } from './Source.ts'
+import { jsonc } from './Table.ts'
 
 const extensions = ['ts', 'tsx', 'js', 'jsx', 'mjs', 'mts']
 const code = /\.[cm]?[jt]sx?$/

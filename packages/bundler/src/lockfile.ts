@@ -1,4 +1,4 @@
-import { jsonc } from './config.ts'
+import { jsonc } from './Table.ts'
 
 /** One package of a lockfile. */
 interface Locked {

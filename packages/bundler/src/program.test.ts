@@ -41,6 +41,46 @@ const worker = 'export default { fetch() { return new Response("hi") } }'
 const both = (files: Files) => [readProgram(files), folder(files).then((root) => readProgram(root))]
 
 describe('what a program is made of', () => {
+  test('what a build tool wrote takes the place of the file that it was made from', async () => {
+    const files = {
+      '.wrangler/deploy/config.json': '{ "configPath": "../../dist/app/wrangler.json" }',
+      'wrangler.json': '{ "name": "app", "main": "src/missing.ts", "assets": {} }',
+      'dist/app/wrangler.json': JSON.stringify({
+        name: 'app',
+        main: 'index.js',
+        assets: { directory: '../client', binding: 'ASSETS' },
+        no_bundle: true,
+        rules: [{ type: 'ESModule', globs: ['**/*.js'] }],
+        logfwdr: { bindings: [] },
+        python_modules: { exclude: ['**/*.pyc'] },
+        r2_buckets: [{ binding: 'FILES', bucket_name: 'files' }],
+        something_new: [],
+      }),
+      'dist/app/index.js': 'import { hi } from "./part.js"; export default { fetch: () => hi }',
+      'dist/app/part.js': 'export const hi = new Response("built")',
+      'dist/client/index.html': 'built page',
+    }
+    for (const reading of both(files)) {
+      const program = await reading
+      expect(program.name).toBe('app')
+      expect(program.bundle?.inputs).toEqual(['dist/app/index.js', 'dist/app/part.js'])
+      expect(paths(program)).toEqual(['/index.html'])
+      expect(program.warnings).toEqual([
+        expect.objectContaining({ text: expect.stringContaining('"r2_buckets"') }),
+      ])
+    }
+    const { 'dist/app/wrangler.json': _, ...gone } = files
+    for (const reading of both(gone)) {
+      expect(await failure(reading)).toMatchObject({
+        code: 'missing_files',
+        hint: expect.stringContaining('npm run build'),
+      })
+    }
+    const outside = { ...files, '.wrangler/deploy/config.json': '{ "configPath": "../../../x" }' }
+    for (const reading of both(outside))
+      expect((await failure(reading)).code).toBe('invalid_request')
+  })
+
   test('static files alone need no module', async () => {
     for (const reading of both({
       'index.html': '<script src="app.js"></script>',

@@ -3,13 +3,13 @@ import { BundleError, type Diagnostic } from './BundleError.ts'
 import type { Bundle, BundleOptions, OpenedProgram } from './bundle.ts'
 import { bundleEntry, checkSetSize, openProgram } from './bundle.ts'
 import type { Config, Html, NotFound, QueueConsumer } from './config.ts'
-import { jsonc } from './config.ts'
 import { findEntry, siteFolders } from './entry.ts'
 import type { Files } from './Files.ts'
 import { Ignoring, isSecret } from './ignoring.ts'
 import { joinPath } from './packageExports.ts'
 import type { FoundFile } from './Source.ts'
 import { type HeaderRule, parseHeaders, parseRedirects, type RedirectRule } from './siteRules.ts'
+import { jsonc } from './Table.ts'
 
 /** A file that is served as it is. */
 export interface Asset {

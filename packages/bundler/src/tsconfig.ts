@@ -1,8 +1,8 @@
 import type { TsconfigRaw } from 'esbuild'
 import { BundleError } from './BundleError.ts'
-import { jsonc } from './config.ts'
 import { joinPath as join } from './packageExports.ts'
 import type { Source } from './Source.ts'
+import { jsonc } from './Table.ts'
 
 type CompilerOptions = NonNullable<TsconfigRaw['compilerOptions']>
 
