@@ -237,7 +237,11 @@ test('a project made for wrangler is deployed unchanged, and finds what it had',
 
   expect(await text(`${url}/`)).toContain('<title>Old worker</title>')
   expect(await text(`${url}/message`)).toBe('Good day, World!')
-  expect(await (await live(`${url}/env`)).json()).toMatchObject({ key: 'secret', env: 'Good day' })
+  expect(await (await live(`${url}/env`)).json()).toMatchObject({
+    levels: { debug: false },
+    key: 'secret',
+    env: 'Good day',
+  })
   const body = 'grüße'
   expect(await (await live(`${url}/digest`, { method: 'POST', body })).json()).toEqual({
     sha256: createHash('sha256').update(body).digest('hex'),

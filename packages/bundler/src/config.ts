@@ -29,7 +29,8 @@ export interface Config {
   main?: string
   compatibilityDate?: string
   compatibilityFlags: string[]
-  vars: Record<string, string>
+  /** Texts, and whatever else JSON can say. */
+  vars: Record<string, unknown>
   ttlHours?: number
   budgetUsd?: number
   assets?: {
@@ -234,14 +235,9 @@ function readCommon(table: Table, config: Config): void {
   }
   config.compatibilityFlags = table.strings('compatibility_flags') ?? config.compatibilityFlags
   for (const [key, value] of table.entries('vars')) {
-    if (typeof value !== 'string') {
-      config.warnings.push({
-        file: table.file,
-        text: `The variable ${key} arrives as text: ${JSON.stringify(value)}.`,
-      })
-    }
     Object.defineProperty(config.vars, key, {
-      value: typeof value === 'string' ? value : JSON.stringify(value),
+      // TOML has dates, which JSON says as text.
+      value: JSON.parse(JSON.stringify(value)),
       enumerable: true,
       configurable: true,
       writable: true,

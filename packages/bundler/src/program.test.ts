@@ -183,7 +183,7 @@ describe('what a program is made of', () => {
   test('wrangler.toml is read too, and jack.json has the last word', async () => {
     const program = await readProgram({
       'wrangler.toml':
-        'name = "old"\nmain = "a.ts"\n[vars]\nA = "1"\nB = 2\n[site]\nbucket = "public"\n[[r2_buckets]]\nbinding = "R2"\n',
+        'name = "old"\nmain = "a.ts"\n[vars]\nA = "1"\nB = 2\nC = [{ on = 2026-01-31 }]\n[site]\nbucket = "public"\n[[r2_buckets]]\nbinding = "R2"\n',
       'jack.json':
         '{ "name": "new", "vars": { "A": "3" }, "ttl_hours": 24, "budget_usd": 0.5, "budget": 1 }',
       'a.ts': worker,
@@ -191,14 +191,13 @@ describe('what a program is made of', () => {
     })
     expect(program).toMatchObject({
       name: 'new',
-      settings: { vars: { A: '3', B: '2' }, ttlHours: 24, budgetUsd: 0.5 },
+      settings: { vars: { A: '3', B: 2, C: [{ on: '2026-01-31' }] }, ttlHours: 24, budgetUsd: 0.5 },
       assets: { notFound: '404-page' },
     })
     const texts = program.warnings.map(({ text, hint }) => `${text} ${hint ?? ''}`).join('\n')
     expect(texts).toContain(
       '"r2_buckets" is not carried by Jack: its bindings will be undefined in env.',
     )
-    expect(texts).toContain('The variable B arrives as text: 2.')
     expect(texts).toContain('"site" is served as static assets')
     expect(texts).toContain('"budget" means nothing here. Did you mean "budget_usd"?')
   })

@@ -49,7 +49,7 @@ export interface Program {
     /** `2026-01-31` */
     compatibilityDate?: string
     compatibilityFlags: string[]
-    vars: Record<string, string>
+    vars: Record<string, unknown>
     ttlHours?: number
     budgetUsd?: number
     /** Names of the bindings. */

@@ -127,6 +127,8 @@ export interface App extends AppName {
   compatibilityFlags: string[]
   /** Text bindings: variables and secrets alike. Never written to disk. */
   env: Record<string, string>
+  /** Variables that are no text: numbers, lists, objects. In plain sight. */
+  json?: Record<string, unknown>
   /** What it finds in its `env` beside variables. Data is the project's: every version sees the same. */
   bindings: Binding[]
   queueConsumers: QueueConsumer[]

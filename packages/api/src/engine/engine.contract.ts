@@ -263,6 +263,12 @@ export function engineContract(
       expect(engine.running().filter((r) => r.deploymentId === hosted.deploymentId)).toHaveLength(1)
     })
 
+    it('gives an app its variables as what they are, whatever JSON they are', async () => {
+      const json = { PORT: 8080, ON: true, LIST: [{ 'a"\n\\': ['ü', null] }], NONE: null }
+      const hosted = app('export default { fetch: (r, env) => Response.json(env) }', { json })
+      expect(JSON.parse((await get(engine, hosted)).body)).toMatchObject(json)
+    })
+
     it.each([
       ['a syntax error', 'export default { fetch( }', /SyntaxError[\s\S]*main\.js:1/],
       ['a missing export', 'export const a = 1', /no default export/],

@@ -29,12 +29,25 @@ export async function loadApp(
     ),
     compatibilityDate: version.compatibilityDate,
     compatibilityFlags: version.compatibilityFlags,
-    env: { ...version.vars, ...(env ?? (await jack.env.read(jack.db, project.projectId))) },
+    ...variables(version.vars, env ?? (await jack.env.read(jack.db, project.projectId))),
     bindings: version.bindings,
     queueConsumers: version.queueConsumers,
     ...(version.assets?.binding && { assetsBinding: version.assets.binding }),
     ...(version.crons.length > 0 && { scheduled: true }),
     limits: { memoryMb: limits.hosting.memoryMb, requestCpuMs: limits.hosting.requestCpuMs },
     egress: version.egress,
+  }
+}
+
+/** The project's environment wins over what the version brings along. */
+function variables(
+  vars: Record<string, unknown>,
+  env: Record<string, string>,
+): Pick<App, 'env' | 'json'> {
+  const named = Object.entries(vars).filter(([name]) => !Object.hasOwn(env, name))
+  const texts = named.filter((entry): entry is [string, string] => typeof entry[1] === 'string')
+  return {
+    env: { ...Object.fromEntries(texts), ...env },
+    json: Object.fromEntries(named.filter(([, value]) => typeof value !== 'string')),
   }
 }

@@ -4,6 +4,7 @@ import { Files } from './Execute.ts'
 import { EnvName, ProjectName, Timestamp } from './Names.ts'
 import { siteRules } from './SiteRules.ts'
 import { Usd, UsdInput } from './Usd.ts'
+import { Variable } from './Variable.ts'
 
 /** A request that the new version must answer as said before traffic moves to it. */
 export const Verify = z.strictObject({
@@ -86,8 +87,8 @@ export const Manifest = z.strictObject({
   assets: AssetSettings.optional(),
   compatibility_date: z.iso.date().optional(),
   compatibility_flags: z.array(z.string().max(100)).max(50).default([]),
-  /** Variables that belong to this version, in plain sight. Secrets go into `env`. */
-  vars: z.record(EnvName, z.string()).default({}),
+  /** Variables that belong to this version, in plain sight: texts, or other JSON. Secrets go into `env`. */
+  vars: z.record(EnvName, Variable).default({}),
   ...capabilities,
   ...projectSettings,
 })

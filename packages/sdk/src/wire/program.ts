@@ -27,7 +27,7 @@ export interface ProgramShape {
   settings: {
     compatibilityDate?: string
     compatibilityFlags: string[]
-    vars: Record<string, string>
+    vars: Record<string, unknown>
     ttlHours?: number
     budgetUsd?: number
     /** `namespace` is the binding's own name: a program's data stays when it moves between accounts. */

@@ -14,7 +14,7 @@ export interface Version {
   assets: AssetSettings | null
   compatibilityDate: string
   compatibilityFlags: string[]
-  vars: Record<string, string>
+  vars: Record<string, unknown>
   bindings: Binding[]
   crons: string[]
   queueConsumers: QueueConsumer[]

@@ -48,6 +48,8 @@ export function appConfig(app: App): Config {
   const bindings = environmentNames(app).map(
     ([name, variable]) => `(name = ${quote(name)}, fromEnvironment = "${variable}")`,
   )
+  for (const [name, value] of Object.entries(app.json ?? {}))
+    bindings.push(`(name = ${quote(name)}, json = ${quote(JSON.stringify(value))})`)
   bindings.push(...state.bindings)
   if (app.assetsBinding) bindings.push(`(name = ${quote(app.assetsBinding)}, service = "assets")`)
   const fields = [
