@@ -1,6 +1,7 @@
 import bundle from './bundle.ts'
 import cli from './cli.ts'
 import cold from './cold.ts'
+import data from './data.ts'
 import deploy from './deploy.ts'
 import execute from './execute.ts'
 import { installCompetitors } from './harness/competitors.ts'
@@ -20,6 +21,7 @@ const questions: Question[] = [
   kill,
   hosted,
   cold,
+  data,
   deploy,
   redeploy,
   cli,

@@ -57,3 +57,21 @@ app.get('/api/todos/:id', (c) => {
 
 export default app
 `
+
+/** Keeps data: `/d1` makes a table when there is none, inserts and selects; `/kv` puts and gets. Answers `ok`. */
+export const dataApp = `export default {
+  async fetch(request, { DB, KV }) {
+    const text = crypto.randomUUID()
+    let read
+    if (new URL(request.url).pathname === '/kv') {
+      await KV.put('key', text)
+      read = await KV.get('key')
+    } else {
+      await DB.exec('create table if not exists t (id integer primary key, text text)')
+      await DB.prepare('insert into t (text) values (?)').bind(text).run()
+      read = await DB.prepare('select text from t order by id desc limit 1').first('text')
+    }
+    return new Response(read === text ? 'ok' : 'read ' + read)
+  },
+}
+`

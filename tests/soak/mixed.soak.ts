@@ -1,10 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { JackError } from '@jackcloud/sdk'
 import { createJack, localFetch } from '@jackcloud/sdk/node'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { temporaryHome, type Up, up } from '../harness.ts'
+import { holdings } from './holdings.ts'
 
 const minutes = Number(process.env.JACK_SOAK_MINUTES ?? 5)
 const home = temporaryHome('soak')
@@ -22,24 +22,6 @@ afterAll(async () => {
   await cloud.stop()
   await home.remove()
 })
-
-/** What a server holds: memory that is its own, open files, and processes below it. */
-function holdings(pid: number) {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  const memoryMb = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1_024
-  const children = readdirSync('/proc').filter((it) => {
-    try {
-      return Number(readFileSync(`/proc/${it}/stat`, 'utf8').split(') ')[1]?.split(' ')[1]) === pid
-    } catch {
-      return false
-    }
-  })
-  return {
-    memoryMb: Math.round(memoryMb),
-    files: readdirSync(`/proc/${pid}/fd`).length,
-    processes: children.length,
-  }
-}
 
 const source = (n: number, i: number) =>
   `export default { fetch(request) { console.log('request', ${i}); return new Response('app ${n}, version ${i}') } }`
