@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createJack, type Jack } from '@jackcloud/sdk/node'
-import { request, WebSocket } from 'undici'
+import { Agent, request, WebSocket } from 'undici'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { temporaryHome, type Up, up } from '../harness.ts'
 import { holdings } from './holdings.ts'
@@ -70,12 +70,25 @@ async function deployUpTo(jack: Jack, count: number): Promise<void> {
   await Promise.all(Array.from({ length: 4 }, deployer))
 }
 
-/** Connects to loopback and names the host, as not every resolver knows `*.localhost`. */
+/** Not every resolver knows `*.localhost`. */
+const loopback = new Agent({
+  connections: 16,
+  connect: {
+    lookup: (_host, _options, found) => found(null, [{ address: '127.0.0.1', family: 4 }]),
+  },
+})
+
+/** The cloud has another port after it was started again. */
+const urlOf = (n: number): string => {
+  const url = new URL(urls[n] as string)
+  url.port = new URL(cloud.ready.url).port
+  return url.href
+}
+
 async function visit(n: number, body?: string): Promise<string> {
-  const { host, port } = new URL(urls[n] as string)
-  const answer = await request(`http://127.0.0.1:${new URL(cloud.ready.url).port || port}/`, {
+  const answer = await request(urlOf(n), {
+    dispatcher: loopback,
     method: body === undefined ? 'GET' : 'POST',
-    headers: { host },
     ...(body !== undefined && { body }),
   })
   const text = await answer.body.text()
@@ -120,6 +133,8 @@ test(`${sleeping} apps that sleep cost nothing but disk`, async () => {
 })
 
 test(`${awake} apps that are awake answer for ${minutes} minutes, and none is lost`, async () => {
+  await cloud.stop()
+  cloud = await start(3_600_000)
   const { url, token, pid } = cloud.ready
   await deployUpTo(createJack({ url, token }), awake)
   const counts = { gets: 0, posts: 0, messages: 0 }
@@ -139,8 +154,7 @@ test(`${awake} apps that are awake answer for ${minutes} minutes, and none is lo
     }
   }
   const talking = async (n: number) => {
-    const { host } = new URL(urls[n] as string)
-    const socket = new WebSocket(`ws://127.0.0.1:${new URL(url).port}/`, { headers: { host } })
+    const socket = new WebSocket(urlOf(n).replace(/^http/, 'ws'), { dispatcher: loopback })
     const next = (event: string) =>
       new Promise<unknown>((resolve, reject) => {
         socket.addEventListener(event, resolve, { once: true })
@@ -163,7 +177,8 @@ test(`${awake} apps that are awake answer for ${minutes} minutes, and none is lo
     await sleep(2_000)
     return holdings(pid)
   }
-  // The first minute wakes them all; after that nothing may grow.
+  for (let n = 0; n < awake; n++) expect(await visit(n)).toBe(`app ${n}`)
+  // After a while of everything, nothing may grow.
   const before = await round(Math.min(60_000, minutes * 30_000))
   const after = await round(minutes * 60_000)
   console.log({ awake, minutes, counts, before, after })

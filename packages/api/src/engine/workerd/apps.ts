@@ -212,7 +212,7 @@ export class Apps {
 
   /** Starts once for many callers. */
   #wake(version: Version, load: () => Promise<App>): Promise<LiveApp> {
-    const wait = version.retryAt - this.#options.now()
+    const wait = version.retryAt - performance.now()
     if (wait > 0)
       return Promise.reject(
         new JackError(

@@ -137,7 +137,7 @@ export async function bootApp(
     handOver: false,
     fallingAsleep: false,
     countingRows: false,
-    idleSince: now(),
+    idleSince: performance.now(),
     startedAt: new Date(now()),
     expected: false,
     billedNs: startCpu,

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -299,6 +299,32 @@ describe('what a project keeps', () => {
     await expect(engine.put(it)).rejects.toMatchObject({
       fields: { output: expect.stringContaining('no queue method') },
     })
+  })
+})
+
+describe('data that was lost', () => {
+  it('is missed: the project does not go on without it', async () => {
+    const { engine, dataDir } = await start()
+    const lost = version('one', { projectId: project() })
+    const other = version('other', { projectId: project() })
+    await get(engine, lost, '/d1')
+    process.kill(engine.running()[0]?.pid as number, 'SIGKILL')
+    await until(() => engine.running().length === 0)
+    rmSync(join(dataDir, 'state', lost.projectId), { recursive: true })
+    await expect(get(engine, lost, '/d1')).rejects.toMatchObject({
+      code: 'app_failed',
+      message: 'The data of this project is not where it was kept.',
+    })
+    expect((await get(engine, other, '/d1')).body).toBe('1')
+    rmSync(join(dataDir, 'state', `${lost.projectId}.databases.json`))
+    expect((await get(engine, lost, '/d1')).body).toBe('1')
+  })
+
+  it('keeps the server from starting when it is that of all', async () => {
+    const { engine, dataDir } = await start()
+    await engine.close(0)
+    rmSync(join(dataDir, 'state'), { recursive: true })
+    await expect(startEngine({ dataDir })).rejects.toMatchObject({ code: 'unavailable' })
   })
 })
 

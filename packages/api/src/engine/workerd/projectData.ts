@@ -57,7 +57,7 @@ export class ProjectData implements Data {
       await this.#requireRoom(projectId)
       clearTimeout(this.#alarms.get(projectId))
       const databases = app.bindings.flatMap((it) => (it.type === 'd1' ? [it.database] : []))
-      await this.#options.dirs.noteDatabases(projectId, databases)
+      await this.#options.dirs.note(projectId, databases)
       const live = await start(this.#options.dirs.path(projectId))
       void live.process.exited.then(() => {
         if (!this.inUse(projectId)) void this.#setAlarm(projectId)
@@ -175,7 +175,7 @@ export class ProjectData implements Data {
     path: string,
     question: { database: string; queries?: Query[] },
   ): Promise<unknown> {
-    await this.#options.dirs.noteDatabases(projectId, [question.database])
+    await this.#options.dirs.note(projectId, [question.database])
     const { version, live } = await this.#withDatabases(projectId)
     const lease = this.#options.supervision.lease(version, live)
     try {

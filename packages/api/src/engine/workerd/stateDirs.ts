@@ -8,9 +8,11 @@ import {
   readdirSync,
   realpathSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs'
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { JackError } from '../../Errors.ts'
 import { reachable } from './binary.ts'
 import { copyTree } from './copyTree.ts'
 
@@ -59,10 +61,21 @@ export class StateDirs {
     }
   }
 
-  async noteDatabases(projectId: string, names: string[]): Promise<void> {
+  /**
+   * Writes down that the project keeps data from now on, and in which databases. Throws `app_failed` when that was
+   * written down before, and the data is gone: nobody should go on without it and not know.
+   */
+  async note(projectId: string, databases: string[]): Promise<void> {
+    const noted = existsSync(this.#names(projectId))
+    if (noted && !existsSync(this.path(projectId)))
+      throw new JackError('app_failed', 'The data of this project is not where it was kept.', {
+        hint: `The operator restores it from a backup, or deletes ${basename(this.#names(projectId))} to begin without.`,
+      })
     const known = await this.databases(projectId)
-    const all = [...new Set([...known, ...names])].sort()
-    if (all.length > known.length) await writeFile(this.#names(projectId), JSON.stringify(all))
+    const all = [...new Set([...known, ...databases])].sort()
+    if (noted && all.length === known.length) return
+    mkdirSync(this.path(projectId), { recursive: true, mode: 0o700 })
+    await writeFile(this.#names(projectId), JSON.stringify(all))
   }
 
   /** Bytes on disk. */
@@ -75,7 +88,12 @@ export class StateDirs {
 
 function openRoot(dataDir: string): string {
   const near = join(dataDir, 'state')
+  const made = join(dataDir, 'state.made')
   if (!existsSync(near)) {
+    if (existsSync(made))
+      throw new JackError('unavailable', `${near} is gone, and with it what projects keep.`, {
+        hint: `Restore it from a backup, or delete ${made} to begin without.`,
+      })
     // As root, processes run under users of their own, who must be able to walk there.
     if (process.getuid?.() === 0 && !reachable(realpathSync(dataDir))) {
       mkdirSync(ELSEWHERE, { recursive: true })
@@ -85,6 +103,7 @@ function openRoot(dataDir: string): string {
   }
   const root = realpathSync(near)
   chmodSync(root, 0o711)
+  writeFileSync(made, '')
   return root
 }
 

@@ -67,6 +67,38 @@ describe('a hosted app', () => {
     await engine.close(0)
   })
 
+  it('neither sleeps early nor stays up for ever when the clock jumps', async () => {
+    let jumpMs = 0
+    const { engine } = await startEngine({ idleMs: 1000, now: () => Date.now() + jumpMs })
+    const it = app('export default { fetch: () => new Response("hi") }')
+    await get(engine, it)
+    jumpMs = 86_400_000
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    expect(engine.running()).toHaveLength(1)
+    await get(engine, it)
+    jumpMs = -86_400_000
+    await until(() => engine.running().length === 0)
+    await engine.close(0)
+  })
+
+  it('sleeps at once while memory is short, and others go on answering', async () => {
+    let short = false
+    const { engine } = await startEngine({ memoryIsShort: () => short })
+    const apps = [1, 2, 3].map((n) => app(`export default { fetch: () => new Response("${n}") }`))
+    const busy = app(
+      'export default { async fetch() { await new Promise((r) => setTimeout(r, 700)); return new Response("done") } }',
+    )
+    for (const it of apps) await get(engine, it)
+    const answer = get(engine, busy)
+    await until(() => engine.running().length === 4)
+    short = true
+    await until(() => engine.running().length === 1)
+    expect((await answer).body).toBe('done')
+    short = false
+    expect((await get(engine, apps[0] as (typeof apps)[0])).body).toBe('1')
+    await engine.close(0)
+  })
+
   it('makes room for another when there are as many as fit', async () => {
     const { engine } = await startEngine({ maxLive: 2 })
     const source = 'export default { fetch: () => new Response("ok") }'

@@ -5,7 +5,7 @@ import { ownMemoryBytes } from './clock.ts'
 import { outOfMemory } from './output.ts'
 import type { Watchdog } from './watchdog.ts'
 
-export interface SupervisionOptions extends Pick<BootOptions, 'clock' | 'events' | 'now'> {
+export interface SupervisionOptions extends Pick<BootOptions, 'clock' | 'events'> {
   watchdog: Watchdog
   /** After this long without a request an app's process ends. */
   idleMs: number
@@ -48,7 +48,10 @@ const HAND_OVER_GRACE_MS = 200
 /** How many idle apps are put to sleep at once when memory is short. */
 const RELIEF = 4
 
-/** Looks after processes of apps: leases, CPU, memory, runaways, sleep and end. */
+/**
+ * Looks after processes of apps: leases, CPU, memory, runaways, sleep and end. It measures time by `performance.now()`,
+ * which does not jump.
+ */
 export class Supervision {
   /** Every process that has not ended, also those that take no more requests. */
   readonly running = new Set<Running>()
@@ -109,7 +112,7 @@ export class Supervision {
         released = true
         live.leases--
         live.detached -= detached
-        live.idleSince = this.#options.now()
+        live.idleSince = performance.now()
         if (live.leases > 0) return
         this.#bill(version, live)
         this.#unguard(version, live)
@@ -152,7 +155,7 @@ export class Supervision {
   strike(version: Version): void {
     version.strikes++
     const wait = version.strikes < 2 ? 0 : Math.min(60_000, 500 * 2 ** (version.strikes - 2))
-    version.retryAt = this.#options.now() + wait
+    version.retryAt = performance.now() + wait
     setTimeout(() => {
       version.strikes = Math.max(0, version.strikes - 1)
     }, 60_000).unref()
@@ -215,7 +218,7 @@ export class Supervision {
         live.leases === 0 &&
         live.ending === undefined &&
         (!busy || cpuNs < 0n) &&
-        this.#options.now() - live.idleSince > this.#options.idleMs
+        performance.now() - live.idleSince > this.#options.idleMs
       )
         void this.#sleep(entry)
     }
@@ -229,7 +232,7 @@ export class Supervision {
     live.fallingAsleep = true
     const may = await this.#options.maySleep(version).catch(() => true)
     live.fallingAsleep = false
-    if (!may) live.idleSince = this.#options.now()
+    if (!may) live.idleSince = performance.now()
     else if (live.leases === 0 && live.ending === undefined) await this.drain(entry)
   }
 

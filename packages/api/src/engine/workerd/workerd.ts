@@ -233,7 +233,6 @@ class WorkerdEngine implements Engine {
     const supervision = new Supervision({
       clock,
       events,
-      now,
       watchdog,
       idleMs,
       maxLive: this.#options.maxLive ?? Math.max(4, Math.floor(totalmem() / 2 / (48 * 1048576))),
