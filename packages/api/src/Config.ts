@@ -38,6 +38,8 @@ const Environment = z.object({
   JACK_QUEUE: number(256),
   JACK_QUEUE_PER_ACCOUNT: number(64),
   JACK_IDLE_MS: number(60_000),
+  /** How often what apps print and use is stored. */
+  JACK_FLUSH_MS: z.coerce.number().int().min(10).max(5_000).default(500),
   JACK_CPU_MS: number(limits.execution.cpuMs),
   JACK_WALL_MS: number(limits.execution.wallMs),
   JACK_MEMORY_MB: number(limits.execution.memoryMb),
@@ -87,6 +89,7 @@ export function readConfig(env: Record<string, string | undefined>) {
       queuePerAccount: it.JACK_QUEUE_PER_ACCOUNT,
     },
     idleMs: it.JACK_IDLE_MS,
+    flushMs: it.JACK_FLUSH_MS,
     execution: {
       ...limits.execution,
       cpuMs: it.JACK_CPU_MS,

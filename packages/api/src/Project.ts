@@ -1,4 +1,4 @@
-import { JackError } from './Errors.ts'
+import type { Suspension } from './Suspension.ts'
 
 export type ProjectStatus = 'active' | 'suspended' | 'expired'
 
@@ -10,10 +10,13 @@ export interface Project {
   label: string
   status: ProjectStatus
   reason: string | null
+  suspension: Suspension | null
   liveDeploymentId: string | null
   /** Changes with the environment: running versions restart under it. */
   envRevision: string
   budgetMicroUsd: bigint | null
+  /** For each day in UTC. */
+  dailyBudgetMicroUsd: bigint | null
   ttlHours: number | null
   /** When it ends as things stand; null for never. Of an expired project: when it ended. */
   expiresAt: Date | null
@@ -69,17 +72,4 @@ export function warningsOf(it: Project, now: Date): string[] {
   return [
     `${it.name} expires at ${it.expiresAt?.toISOString()}${why}: jack renew ${it.name} gives it more time.`,
   ]
-}
-
-/** Throws what a caller should read when a project takes no new version. */
-export function requireDeployable(project: Project): void {
-  if (project.status === 'suspended') {
-    throw new JackError(
-      'project_suspended',
-      `The project ${project.name} is suspended: ${project.reason}`,
-      {
-        hint: 'Add to the balance, then deploy again.',
-      },
-    )
-  }
 }

@@ -14,6 +14,7 @@ import { logsDoor } from './http/logs.ts'
 import { openApiDoor } from './http/openapi.ts'
 import { answerProblem, asJackError } from './http/problem.ts'
 import { projectsDoor } from './http/projects.ts'
+import { usageDoor } from './http/usage.ts'
 import type { Jack } from './jack.ts'
 
 /** The API: every door, behind the same hall of request id, log line, limits and authentication. */
@@ -77,6 +78,7 @@ export function createApp(jack: Jack): Hono<Door> {
   filesDoor(app, jack)
   cronsDoor(app, jack)
   logsDoor(app, jack)
+  usageDoor(app, jack)
   accountDoor(app, jack)
   return app
 }

@@ -6,6 +6,7 @@ import type { Logger } from 'pino'
 import { createApp } from './app.ts'
 import { type Config, isLoopback } from './Config.ts'
 import { JackError } from './Errors.ts'
+import type { Engine } from './engine/Engine.ts'
 import { createWorkerdEngine } from './engine/workerd/index.ts'
 import { Gateway } from './gateway/gateway.ts'
 import { Meter } from './gateway/meter.ts'
@@ -28,11 +29,16 @@ import { listen } from './store/notices.ts'
 import { PayerCache } from './store/payerCache.ts'
 import { every } from './store/periodic.ts'
 import { setInactivity } from './store/projects.ts'
+import { chargeDue } from './store/runtime.ts'
 import * as usage from './store/usage.ts'
 import { makeUrls } from './Urls.ts'
 import { collect } from './verbs/collect.ts'
+import { endVersions } from './verbs/end-versions.ts'
 import { ensureLocalAccount } from './verbs/ensure-local-account.ts'
+import { rollUsage } from './verbs/roll-usage.ts'
 import { runDueCrons } from './verbs/run-due-crons.ts'
+import { chargeEveryMs, settleRuntime } from './verbs/settle-runtime.ts'
+import { strike } from './verbs/strike.ts'
 import { sweep } from './verbs/sweep.ts'
 import { wakeProject } from './verbs/wake-project.ts'
 
@@ -116,14 +122,20 @@ async function open(
   // Nobody else uses this database: what is unfinished in it was cut off.
   if (database === undefined) await idempotency.loseAll(db)
 
+  const run = randomBytes(9).toString('base64url')
   const meter = new Meter(
-    randomBytes(9).toString('base64url'),
-    (batch) => usage.add(db, batch),
+    run,
+    (batch) => usage.store(db, batch),
     () => new Date(),
   )
   const recorder = new Recorder(relaxedDb, meter, (err) => log.warn({ err }, 'recorder'))
-  recorder.start()
-  opened.push(() => recorder.stop())
+  recorder.start(config.flushMs)
+  opened.push(async () => {
+    await recorder.stop()
+    await chargeDue(db, `run_${run}.exit`, { now: new Date() }).catch((err) =>
+      log.error({ err }, 'charging at the end'),
+    )
+  })
   const blobs = new Blobs(join(config.dataDir, 'blobs'), (path) =>
     log.error(
       { path },
@@ -133,8 +145,10 @@ async function open(
   await blobs.prepare()
   const routes = new Routes(db)
   const payers = new PayerCache(relaxedDb)
+  let started: Engine | undefined
   const notices = listen(connection, {
     project: (label) => routes.forget(label),
+    suspended: (projectId) => void (started && endVersions(started, projectId)),
     token: () => payers.forget(),
   })
   opened.push(() => notices.stop())
@@ -165,10 +179,13 @@ async function open(
           level: 'error',
           message: `[killed: ${event.reason}] ${event.detail}`,
         })
+        const at = new Date()
+        background.start(() => strike(jack, event, at))
       },
     },
   })
   await engine.start()
+  started = engine
   opened.push(() => engine.close(10_000))
   requireWalls(config, engine.sandbox.level)
 
@@ -214,6 +231,14 @@ async function open(
     onError: (err) => log.error({ err }, 'collect'),
   })
   opened.push(() => collecting.stop())
+  const settling = every(db, 'runtime', chargeEveryMs, () => settleRuntime(jack), {
+    onError: (err) => log.error({ err }, 'runtime'),
+  })
+  opened.push(() => settling.stop())
+  const rolling = every(db, 'usage', 3_600_000, () => rollUsage(jack), {
+    onError: (err) => log.error({ err }, 'usage'),
+  })
+  opened.push(() => rolling.stop())
 
   gateway = new Gateway(jack, routes)
   serve(server, jack, createApp(jack), gateway)

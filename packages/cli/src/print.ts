@@ -168,6 +168,25 @@ export function bytes(count: number): string {
 export const took = (ms: number): string =>
   ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`
 
+/**
+ * So many hours, as people say it.
+ *
+ * @example lasting(290) // '12 days'
+ */
+export function lasting(hours: number): string {
+  if (hours < 1) return 'less than an hour'
+  const [amount, unit] =
+    hours < 48
+      ? [hours, 'hour']
+      : hours < 24 * 60
+        ? [hours / 24, 'day']
+        : hours < 24 * 730
+          ? [hours / 24 / 30.4, 'month']
+          : [hours / 24 / 365, 'year']
+  const whole = Math.floor(amount)
+  return `${whole.toLocaleString('en')} ${unit}${whole === 1 ? '' : 's'}`
+}
+
 /** How far a time is from now, such as "3m ago" or "in 2h". */
 export function distance(at: string | null, now = Date.now()): string {
   if (at === null) return ''

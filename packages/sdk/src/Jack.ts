@@ -75,6 +75,14 @@ export function createJack(options: JackOptions = {}) {
     /** What the account can spend. */
     balance: ({ signal }: CallOptions = {}) => call('balance', [], { signal }),
 
+    /** Adds test money on a local cloud, and resumes what waits for it. */
+    addBalance: (request: Input<'addBalance'>, { signal, idempotencyKey }: PostOptions = {}) =>
+      call('addBalance', [], { json: request, signal, idempotencyKey }),
+
+    /** What all projects used over time, what it costs, and how long the balance lasts. */
+    usage: (query: Query<'accountUsage'> = {}, { signal }: CallOptions = {}) =>
+      call('accountUsage', [], { query, signal }),
+
     /** One page of everything that moved money, newest first. */
     receipts: (query: Query<'listReceipts'> = {}, { signal }: CallOptions = {}) =>
       call('listReceipts', [], { query, signal }),
@@ -107,6 +115,10 @@ export function createJack(options: JackOptions = {}) {
         request: Input<'renewProject'> = {},
         { signal, idempotencyKey }: PostOptions = {},
       ) => call('renewProject', [project], { json: request, signal, idempotencyKey }),
+
+      /** Lets a suspended project answer again, when what suspended it is over. */
+      resume: (project: string, { signal, idempotencyKey }: PostOptions = {}) =>
+        call('resumeProject', [project], { signal, idempotencyKey }),
 
       /** Deletes a project and everything in it. */
       delete: (project: string, { signal }: CallOptions = {}) =>
@@ -168,7 +180,7 @@ export function createJack(options: JackOptions = {}) {
         { signal }: CallOptions = {},
       ) => follow(connection, outgoing('getLogs', [project]), query, signal),
 
-      /** Requests, errors, CPU time and cost over time. */
+      /** What it used over time, what it costs, and how long the balance lasts. */
       usage: (project: string, query: Query<'getUsage'> = {}, { signal }: CallOptions = {}) =>
         call('getUsage', [project], { query, signal }),
 

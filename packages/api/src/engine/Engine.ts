@@ -244,7 +244,16 @@ export interface EngineEvents {
     usage: AppName & { projectId: string; requests: number; bytesOut: number; bytesIn: number },
   ): void
   /** A version was killed: it spun, grew too large, or crashed. */
-  killed(event: AppName & { projectId: string; reason: KillReason; detail: string }): void
+  killed(
+    event: AppName & {
+      projectId: string
+      reason: KillReason
+      detail: string
+      /** What its process had used, as far as that is known. */
+      cpuMs?: number
+      memoryBytes?: number
+    },
+  ): void
   /** A sleeping project has something to do: an alarm of a Durable Object, or a message of a queue. */
   wake(projectId: string): void
 }

@@ -9,6 +9,7 @@ import { parseHost } from '../Host.ts'
 import type { Jack } from '../jack.ts'
 import { endsSoon, isExpired } from '../Project.ts'
 import type { Route } from '../Route.ts'
+import { reasonOf, wayBackOf } from '../Suspension.ts'
 import { databaseGone } from '../store/database.ts'
 import { loadApp } from '../verbs/load-app.ts'
 import { AssetServer } from './assets.ts'
@@ -45,7 +46,17 @@ export class Gateway {
     }
     const now = this.#jack.now()
     const refusal = refusalOf(found, now)
-    if (refusal) return refuse(req, res, requestId, refusal.code, refusal.message, refusal.hint)
+    if (refusal) {
+      return refuse(
+        req,
+        res,
+        requestId,
+        refusal.code,
+        refusal.message,
+        refusal.hint,
+        refusal.fields,
+      )
+    }
     const route = found as Route
     const startedAt = performance.now()
     const { expiresAt } = route.project
@@ -254,9 +265,10 @@ function refusalOf(found: Found, now: Date): JackError | undefined {
       hint: 'Its owner can bring it back with `jack renew` or a deploy, as long as it is kept.',
     })
   }
-  if (project.status === 'suspended') {
-    return new JackError('project_suspended', `This app is suspended: ${project.reason}`, {
-      hint: 'It comes back when its balance is funded.',
+  if (project.suspension) {
+    return new JackError('project_suspended', reasonOf(project.suspension), {
+      hint: wayBackOf(project.suspension),
+      fields: { suspension: project.suspension.code },
     })
   }
   if (!found.deployment) {

@@ -16,11 +16,11 @@ export class Meter {
   #number = 0
 
   readonly #server: string
-  readonly #store: (batch: Batch) => Promise<void>
+  readonly #store: (batch: Batch) => Promise<unknown>
   readonly #now: () => Date
 
   /** @param server names this run of this server, and no other */
-  constructor(server: string, store: (batch: Batch) => Promise<void>, now: () => Date) {
+  constructor(server: string, store: (batch: Batch) => Promise<unknown>, now: () => Date) {
     this.#server = server
     this.#store = store
     this.#now = now

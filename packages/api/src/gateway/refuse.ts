@@ -9,6 +9,7 @@ export function refuse(
   code: ErrorCode,
   detail: string,
   hint?: string,
+  fields: Record<string, unknown> = {},
 ): void {
   const { status, title } = errorCodes[code]
   if (res.headersSent) {
@@ -26,6 +27,7 @@ export function refuse(
         code,
         ...(hint && { hint }),
         request_id: requestId,
+        ...fields,
       })
   res.writeHead(status, {
     'content-type': wantsPage ? 'text/html; charset=utf-8' : 'application/problem+json',

@@ -1,10 +1,13 @@
-import { operations, toUsd } from '@jackcloud/sdk/wire'
+import { fromUsd, operations, toUsd } from '@jackcloud/sdk/wire'
 import type { Hono } from 'hono'
 import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import * as accounts from '../store/accounts.ts'
 import { balanceOf, entries } from '../store/ledger.ts'
+import * as projects from '../store/projects.ts'
+import { pendingOf } from '../store/runtime.ts'
 import * as tokens from '../store/tokens.ts'
+import { addBalance } from '../verbs/add-balance.ts'
 import { issueToken, revokeToken } from '../verbs/issue-token.ts'
 import type { Door } from './Door.ts'
 import { pageOf, presentToken } from './present.ts'
@@ -29,8 +32,15 @@ export function accountDoor(app: Hono<Door>, jack: Jack): void {
   })
 
   route(app, jack, operations.balance, async ({ payer }) => {
-    const { availableMicroUsd, heldMicroUsd } = await balanceOf(jack.db, payer.accountId)
-    return { balance_usd: toUsd(availableMicroUsd), held_usd: toUsd(heldMicroUsd) }
+    await jack.recorder.flush()
+    return presentBalance(payer.accountId)
+  })
+
+  route(app, jack, operations.addBalance, async ({ payer, body, claim }) => {
+    const amountMicroUsd = fromUsd(body.amount_usd)
+    const resumed = await addBalance(jack, payer, { id: `add:${claim.workId}`, amountMicroUsd })
+    const balance = await presentBalance(payer.accountId)
+    return { ...balance, added_usd: toUsd(amountMicroUsd), resumed }
   })
 
   route(app, jack, operations.listReceipts, async ({ payer, query }) => {
@@ -39,6 +49,9 @@ export function accountDoor(app: Hono<Door>, jack: Jack): void {
       limit: query.limit,
       ...(query.cursor !== undefined && { cursor: query.cursor }),
     })
+    const known = await projects.byIds(jack.db, [
+      ...new Set(page.entries.flatMap((it) => it.projectId ?? [])),
+    ])
     return {
       receipts: page.entries.map((it) => ({
         receipt_id: it.id,
@@ -47,6 +60,8 @@ export function accountDoor(app: Hono<Door>, jack: Jack): void {
         amount_usd: toUsd(it.amountMicroUsd),
         ref: it.ref,
         project_id: it.projectId,
+        project: known.get(it.projectId ?? '')?.name ?? null,
+        period: it.kind === 'runtime' ? periodOf(it.ref) : null,
       })),
       next_cursor: page.nextCursor,
     }
@@ -76,4 +91,19 @@ export function accountDoor(app: Hono<Door>, jack: Jack): void {
     }
     return { deleted: true as const, id: params.token }
   })
+
+  async function presentBalance(accountId: string) {
+    const { availableMicroUsd, heldMicroUsd } = await balanceOf(jack.db, accountId)
+    return {
+      balance_usd: toUsd(availableMicroUsd),
+      held_usd: toUsd(heldMicroUsd),
+      pending_usd: toUsd((await pendingOf(jack.db, accountId)) / 1_000n),
+    }
+  }
+}
+
+/** The reference of a charge for runtime is the time in which it was used: "from/until". */
+function periodOf(ref: string | null) {
+  const [from, until] = ref?.split('/') ?? []
+  return from && until ? { from, until } : null
 }

@@ -1,13 +1,11 @@
 import { setTimeout } from 'node:timers/promises'
-import { type LogEntry, type LogQuery, operations, toUsd } from '@jackcloud/sdk/wire'
+import { type LogEntry, type LogQuery, operations } from '@jackcloud/sdk/wire'
 import type { Context, Hono } from 'hono'
 import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
 import type { z } from 'zod'
 import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import * as logs from '../store/logs.ts'
-import * as usage from '../store/usage.ts'
-import { addUsage, costNanoUsd, noUsage, type Usage } from '../Usage.ts'
 import { findProject } from '../verbs/find-project.ts'
 import { parseWhen } from '../When.ts'
 import { authenticate, requirePayer } from './authenticate.ts'
@@ -41,21 +39,6 @@ export function logsDoor(app: Hono<Door>, jack: Jack): void {
     return {
       logs: page.map(present),
       next_cursor: forward && found.length > filter.limit ? String(page.at(-1)?.id) : null,
-    }
-  })
-
-  route(app, jack, operations.getUsage, async ({ payer, params, query }) => {
-    const { projectId } = await findProject(jack, payer, params.project)
-    await jack.recorder.flush()
-    const buckets = await usage.read(
-      jack.db,
-      projectId,
-      query.per,
-      parseWhen(query.since, jack.now()),
-    )
-    return {
-      total: counters(buckets.reduce<Usage>(addUsage, noUsage)),
-      buckets: buckets.map((it) => ({ at: it.at.toISOString(), ...counters(it) })),
     }
   })
 }
@@ -154,11 +137,4 @@ const present = (line: logs.StoredLogLine): LogEntry => ({
   level: line.level,
   message: line.message,
   deployment_id: line.deploymentId,
-})
-
-const counters = (it: Usage) => ({
-  requests: it.requests,
-  errors: it.errors,
-  cpu_ms: it.cpuUs / 1_000,
-  cost_usd: toUsd(costNanoUsd(it) / 1_000n),
 })

@@ -1,12 +1,14 @@
 import {
   type Deployment as DeploymentWire,
   type Project as ProjectWire,
+  type Suspension as SuspensionWire,
   type Token as TokenWire,
   toUsd,
 } from '@jackcloud/sdk/wire'
 import type { Deployment } from '../Deployment.ts'
 import type { Jack } from '../jack.ts'
 import { keptUntil, type Project, warningsOf } from '../Project.ts'
+import { nextOf, reasonOf, type Suspension, wayBackOf } from '../Suspension.ts'
 import type { Token } from '../store/tokens.ts'
 
 export const presentProject = (jack: Jack, it: Project): ProjectWire => ({
@@ -14,9 +16,11 @@ export const presentProject = (jack: Jack, it: Project): ProjectWire => ({
   name: it.name,
   url: jack.urls.project(it.label),
   status: it.status,
-  reason: it.reason,
+  reason: it.suspension ? reasonOf(it.suspension) : it.reason,
+  suspension: it.suspension && presentSuspension(it.suspension, it.name),
   live_deployment_id: it.liveDeploymentId,
   budget_usd: it.budgetMicroUsd === null ? null : toUsd(it.budgetMicroUsd),
+  daily_budget_usd: it.dailyBudgetMicroUsd === null ? null : toUsd(it.dailyBudgetMicroUsd),
   ttl_hours: it.ttlHours,
   expires_at: it.expiresAt?.toISOString() ?? null,
   kept_until: keptUntil(it, jack.now())?.toISOString() ?? null,
@@ -24,6 +28,37 @@ export const presentProject = (jack: Jack, it: Project): ProjectWire => ({
   created_at: it.createdAt.toISOString(),
   updated_at: it.updatedAt.toISOString(),
 })
+
+function presentSuspension(it: Suspension, name: string): SuspensionWire {
+  const { evidence } = it
+  const usd = (nanoUsd: number) => toUsd(BigInt(nanoUsd) / 1_000n)
+  return {
+    code: it.code,
+    reason: reasonOf(it),
+    since: it.since.toISOString(),
+    hint: wayBackOf(it),
+    next: nextOf(it, name),
+    evidence: {
+      ...(evidence.owed_nano_usd !== undefined && { owed_usd: usd(evidence.owed_nano_usd) }),
+      ...(evidence.budget && { budget: evidence.budget }),
+      ...(evidence.limit_micro_usd !== undefined && {
+        limit_usd: toUsd(BigInt(evidence.limit_micro_usd)),
+      }),
+      ...(evidence.spent_nano_usd !== undefined && { spent_usd: usd(evidence.spent_nano_usd) }),
+      ...(evidence.strikes && {
+        strikes: evidence.strikes.map((strike) => ({
+          at: strike.at,
+          deployment_id: strike.deploymentId,
+          kind: strike.reason,
+          detail: strike.detail,
+          cpu_ms: strike.cpuMs,
+          memory_bytes: strike.memoryBytes,
+        })),
+      }),
+      ...(evidence.last_lines && { last_lines: evidence.last_lines }),
+    },
+  }
+}
 
 export const presentDeployment = (
   jack: Jack,

@@ -5,12 +5,13 @@ import type { Jack } from '../jack.ts'
 import type { Project } from '../Project.ts'
 import * as deployments from '../store/deployments.ts'
 import * as projects from '../store/projects.ts'
-import { changeProject } from '../verbs/change-project.ts'
+import { changeSettings } from '../verbs/change-settings.ts'
 import { createProject } from '../verbs/create-project.ts'
 import { deleteProject } from '../verbs/delete-project.ts'
 import { findProject } from '../verbs/find-project.ts'
 import { promote, rollback } from '../verbs/promote.ts'
 import { renew } from '../verbs/renew.ts'
+import { resumeProject } from '../verbs/resume-project.ts'
 import { updateEnv } from '../verbs/update-env.ts'
 import type { Door } from './Door.ts'
 import { pageOf, presentDeployment, presentProject } from './present.ts'
@@ -31,7 +32,8 @@ export function projectsDoor(app: Hono<Door>, jack: Jack): void {
   route(app, jack, operations.createProject, async ({ payer, body }) => {
     const project = await createProject(jack, payer, {
       name: body.name,
-      budgetMicroUsd: body.budget_usd === undefined ? null : fromUsd(body.budget_usd),
+      budgetMicroUsd: microUsd(body.budget_usd) ?? null,
+      dailyBudgetMicroUsd: microUsd(body.daily_budget_usd) ?? null,
       ttlHours: body.ttl_hours ?? null,
     })
     return presentProject(jack, project)
@@ -43,14 +45,13 @@ export function projectsDoor(app: Hono<Door>, jack: Jack): void {
 
   route(app, jack, operations.updateProject, async ({ payer, params, body }) => {
     const project = await findProject(jack, payer, params.project)
-    const { budget_usd, ttl_hours } = body
-    const changed = await changeProject(jack, project.label, (db) =>
-      projects.change(db, project.projectId, {
-        ...(budget_usd !== undefined && {
-          budgetMicroUsd: budget_usd === null ? null : fromUsd(budget_usd),
-        }),
-      }),
-    )
+    const { ttl_hours } = body
+    const budget = microUsd(body.budget_usd)
+    const dailyBudget = microUsd(body.daily_budget_usd)
+    const changed = await changeSettings(jack, project, {
+      ...(budget !== undefined && { budgetMicroUsd: budget }),
+      ...(dailyBudget !== undefined && { dailyBudgetMicroUsd: dailyBudget }),
+    })
     return presentProject(
       jack,
       ttl_hours === undefined ? changed : await renew(jack, changed, ttl_hours),
@@ -60,6 +61,11 @@ export function projectsDoor(app: Hono<Door>, jack: Jack): void {
   route(app, jack, operations.renewProject, async ({ payer, params, body }) => {
     const project = await findProject(jack, payer, params.project)
     return presentProject(jack, await renew(jack, project, body.ttl_hours))
+  })
+
+  route(app, jack, operations.resumeProject, async ({ payer, params }) => {
+    const project = await findProject(jack, payer, params.project)
+    return presentProject(jack, await resumeProject(jack, project))
   })
 
   route(app, jack, operations.deleteProject, async ({ payer, params }) => {
@@ -136,3 +142,6 @@ function numbered(cursor: string): bigint {
     hint: 'Send the `next_cursor` of the page before.',
   })
 }
+
+const microUsd = (usd: string | null | undefined) =>
+  usd ? fromUsd(usd) : (usd as null | undefined)

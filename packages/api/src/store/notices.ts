@@ -13,6 +13,8 @@ export async function tokenRevoked(db: Db): Promise<void> {
 }
 
 export interface Heard {
+  /** A project was suspended: nothing of it should run any more. */
+  suspended(projectId: string): void
   /** A project changed; null when notices may have been missed: forget everything. */
   project(label: string | null): void
   /** A token was revoked, or might have been. */
@@ -44,11 +46,12 @@ export function listen(connection: Connection, heard: Heard) {
     it.on('notification', ({ channel, payload }) => {
       // A project may have taken its tokens with it.
       heard.token()
+      if (channel === 'project_suspended') return heard.suspended(payload ?? '')
       if (channel === 'project_changed') heard.project(payload ?? null)
     })
     try {
       await it.connect()
-      await it.query('listen project_changed; listen token_revoked')
+      await it.query('listen project_changed; listen project_suspended; listen token_revoked')
       missed()
     } catch {
       lost(it)

@@ -10,6 +10,7 @@ export interface NewProject {
   name: string
   label: string
   budgetMicroUsd: bigint | null
+  dailyBudgetMicroUsd?: bigint | null
   ttlHours: number | null
   expiresAt: Date | null
 }
@@ -24,6 +25,7 @@ export async function add(db: Db, project: NewProject): Promise<Project> {
       name: project.name,
       label: project.label,
       budget_micro_usd: project.budgetMicroUsd,
+      daily_budget_micro_usd: project.dailyBudgetMicroUsd ?? null,
       ttl_hours: project.ttlHours,
       expires_at: project.expiresAt,
     })
@@ -96,6 +98,12 @@ export async function list(
   return rows.map(toProject)
 }
 
+export async function byIds(db: Db, ids: readonly string[]): Promise<Map<string, Project>> {
+  if (ids.length === 0) return new Map()
+  const rows = await db.selectFrom('project').selectAll().where('project_id', 'in', ids).execute()
+  return new Map(rows.map((row) => [row.project_id, toProject(row)]))
+}
+
 /** How many projects an account has. */
 export async function count(db: Db, accountId: string): Promise<number> {
   const row = await db
@@ -112,21 +120,26 @@ export interface ProjectChange {
   liveDeploymentId?: string
   envRevision?: string
   budgetMicroUsd?: bigint | null
+  dailyBudgetMicroUsd?: bigint | null
   ttlHours?: number | null
   expiresAt?: Date | null
   activeAt?: Date
 }
 
-/** Changes what is named, and nothing else. Throws `not_found` when the project is gone. */
+/** Changes what is named, and nothing else; whatever becomes active is not suspended any more. Throws `not_found` when the project is gone. */
 export async function change(db: Db, projectId: string, it: ProjectChange): Promise<Project> {
   const row = await db
     .updateTable('project')
     .set({
       ...(it.status !== undefined && { status: it.status, expired_at: null }),
+      ...(it.status === 'active' && { suspension: null, suspended_at: null, evidence: null }),
       ...(it.reason !== undefined && { reason: it.reason }),
       ...(it.liveDeploymentId !== undefined && { live_deployment_id: it.liveDeploymentId }),
       ...(it.envRevision !== undefined && { env_revision: it.envRevision }),
       ...(it.budgetMicroUsd !== undefined && { budget_micro_usd: it.budgetMicroUsd }),
+      ...(it.dailyBudgetMicroUsd !== undefined && {
+        daily_budget_micro_usd: it.dailyBudgetMicroUsd,
+      }),
       ...(it.ttlHours !== undefined && { ttl_hours: it.ttlHours }),
       ...(it.expiresAt !== undefined && { expires_at: it.expiresAt }),
       ...(it.activeAt !== undefined && { active_at: it.activeAt }),
@@ -255,9 +268,18 @@ const toProject = (row: Selectable<ProjectTables['project']>): Project => ({
   label: row.label,
   status: row.status,
   reason: row.reason,
+  suspension:
+    row.status !== 'suspended' || row.suspension === null
+      ? null
+      : {
+          code: row.suspension,
+          since: row.suspended_at ?? row.updated_at,
+          evidence: row.evidence ?? {},
+        },
   liveDeploymentId: row.live_deployment_id,
   envRevision: row.env_revision,
   budgetMicroUsd: row.budget_micro_usd,
+  dailyBudgetMicroUsd: row.daily_budget_micro_usd,
   ttlHours: row.ttl_hours,
   expiresAt: row.expires_at,
   expiredAt: row.expired_at,

@@ -2,6 +2,7 @@ import type { Scope } from '@jackcloud/sdk/wire'
 import type { ColumnType, Generated, JSONColumnType } from 'kysely'
 import type { Version } from '../Deployment.ts'
 import type { ProjectStatus } from '../Project.ts'
+import type { Evidence, SuspensionCode } from '../Suspension.ts'
 
 type DefaultNow = ColumnType<Date, Date | undefined, Date>
 
@@ -37,6 +38,10 @@ export interface ProjectTables {
     live_deployment_id: string | null
     env_revision: Generated<string>
     budget_micro_usd: bigint | null
+    daily_budget_micro_usd: bigint | null
+    suspension: SuspensionCode | null
+    suspended_at: Date | null
+    evidence: Evidence | null
     ttl_hours: number | null
     expires_at: Date | null
     /** Last deploy, request, funding or renewal, to the minute. */

@@ -1,36 +1,25 @@
 import { sql } from 'kysely'
-import type { Batch, Usage } from '../Usage.ts'
+import { type Batch, costNanoUsd, type Usage } from '../Usage.ts'
 import type { Db } from './database.ts'
 
-/** Adds a batch, in one statement. Projects that are gone meanwhile are dropped. */
-export async function add(db: Db, { at, counted }: Batch): Promise<void> {
-  const minute = new Date(Math.floor(at.getTime() / 60_000) * 60_000)
+/**
+ * Stores a batch and its cost, in one transaction, and once however often it comes. What the balance or a budget does
+ * not carry any further is suspended with it. Projects that are gone meanwhile are dropped.
+ * Answers the ids of projects that were suspended; every replica hears of them by a notice, too.
+ */
+export async function store(db: Db, { server, number, at, counted }: Batch): Promise<string[]> {
   const usages = [...counted.values()]
   const bigints = (field: Exclude<keyof Usage, 'latency'>) =>
     sql`${usages.map((it) => it[field])}::bigint[]`
-  await sql`
-    insert into usage_minute as had (project_id, minute, requests, errors, cpu_us, rows_read, rows_written,
-      egress_requests, egress_bytes, latency)
-    select it.project_id, ${minute}::timestamptz, it.requests, it.errors, it.cpu_us, it.rows_read, it.rows_written,
-      it.egress_requests, it.egress_bytes, it.latency::int[]
-    from unnest(
-      ${[...counted.keys()]}::text[], ${bigints('requests')}, ${bigints('errors')}, ${bigints('cpuUs')},
+  const { rows } = await sql<{ project_id: string }>`
+    select * from runtime_store(
+      ${server}, ${number}, ${at}::timestamptz,
+      ${[...counted.keys()]}::text[], ${usages.map(costNanoUsd)}::bigint[],
+      ${bigints('requests')}, ${bigints('errors')}, ${bigints('cpuUs')},
       ${bigints('rowsRead')}, ${bigints('rowsWritten')}, ${bigints('egressRequests')}, ${bigints('egressBytes')},
       ${usages.map((it) => `{${it.latency.join(',')}}`)}::text[]
-    ) as it (project_id, requests, errors, cpu_us, rows_read, rows_written, egress_requests, egress_bytes, latency)
-    where exists (select from project where project.project_id = it.project_id)
-    order by it.project_id
-    on conflict (project_id, minute) do update set
-      requests = had.requests + excluded.requests,
-      errors = had.errors + excluded.errors,
-      cpu_us = had.cpu_us + excluded.cpu_us,
-      rows_read = had.rows_read + excluded.rows_read,
-      rows_written = had.rows_written + excluded.rows_written,
-      egress_requests = had.egress_requests + excluded.egress_requests,
-      egress_bytes = had.egress_bytes + excluded.egress_bytes,
-      latency = (
-        select coalesce(array_agg(coalesce(a, 0) + coalesce(b, 0) order by step), '{}')
-        from unnest(had.latency, excluded.latency) with ordinality as it (a, b, step))`.execute(db)
+    ) as it (project_id)`.execute(db)
+  return rows.map((it) => it.project_id)
 }
 
 /** Usage since a time, summed per minute, hour or day (UTC), oldest first. */
@@ -47,16 +36,74 @@ export async function read(
   return rows.map((row) => ({ at: row.at, ...toUsage(row) }))
 }
 
+/** An account; with a project, only that one. */
+interface Owner {
+  accountId: string
+  projectId?: string | null
+}
+
+const owned = ({ accountId, projectId = null }: Owner) =>
+  sql`account_id = ${accountId} and project_id = coalesce(${projectId}, project_id)`
+
+/** Usage of an account since a time, as `read` answers it for one project. */
+export async function readAccount(
+  db: Db,
+  of: Owner,
+  per: 'minute' | 'hour' | 'day',
+  since: Date,
+): Promise<(Usage & { at: Date })[]> {
+  const { rows } = await sql<SummedRow & { at: Date }>`
+    select date_trunc(${per}, minute, 'UTC') as at, ${sums} from usage_minute join project using (project_id)
+    where ${owned(of)} and minute >= date_trunc(${per}, ${since}::timestamptz, 'UTC')
+    group by 1 order by 1`.execute(db)
+  return rows.map((row) => ({ at: row.at, ...toUsage(row) }))
+}
+
 /** Usage of each of an account's projects that used something since a time. */
 export async function ofAccount(
   db: Db,
-  accountId: string,
+  of: Owner,
   since: Date,
 ): Promise<(Usage & { projectId: string })[]> {
   const { rows } = await sql<SummedRow & { project_id: string }>`
     select project_id, ${sums} from usage_minute join project using (project_id)
-    where account_id = ${accountId} and minute >= ${since} group by 1 order by 1`.execute(db)
+    where ${owned(of)} and minute >= ${since} group by 1 order by 1`.execute(db)
   return rows.map((row) => ({ projectId: row.project_id, ...toUsage(row) }))
+}
+
+/**
+ * Adds minutes that are older than `minutesSince` up into the first minute of their hour, and forgets hours older than
+ * `hoursSince`. Both are whole hours.
+ */
+export async function roll(db: Db, minutesSince: Date, hoursSince: Date): Promise<void> {
+  await sql`delete from usage_minute where minute < ${hoursSince}`.execute(db)
+  await sql`
+    with old as (
+      delete from usage_minute where minute < ${minutesSince} and minute <> date_trunc('hour', minute, 'UTC')
+      returning *
+    ), hours as (
+      select project_id, date_trunc('hour', minute, 'UTC') as hour, ${sums} from old group by 1, 2
+    )
+    insert into usage_minute as had (project_id, minute, requests, errors, cpu_us, rows_read, rows_written,
+      egress_requests, egress_bytes, latency)
+    select project_id, hour, requests, errors, cpu_us, rows_read, rows_written, egress_requests, egress_bytes,
+      coalesce((select array_agg(count order by step) from (
+        select step, sum(count::int)::int as count
+        from unnest(latencies) as text, unnest(string_to_array(text, ',')) with ordinality as it (count, step)
+        group by step) summed), '{}')
+    from hours
+    order by project_id, hour
+    on conflict (project_id, minute) do update set
+      requests = had.requests + excluded.requests,
+      errors = had.errors + excluded.errors,
+      cpu_us = had.cpu_us + excluded.cpu_us,
+      rows_read = had.rows_read + excluded.rows_read,
+      rows_written = had.rows_written + excluded.rows_written,
+      egress_requests = had.egress_requests + excluded.egress_requests,
+      egress_bytes = had.egress_bytes + excluded.egress_bytes,
+      latency = usage_latency(had.latency, excluded.latency)`.execute(db)
+  await sql`delete from meter_batch where at < ${minutesSince}`.execute(db)
+  await sql`delete from strike where at < ${minutesSince}`.execute(db)
 }
 
 const sums = sql`

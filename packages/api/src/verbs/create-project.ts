@@ -12,7 +12,12 @@ const mostProjects = 1_000
 export async function createProject(
   jack: Jack,
   payer: Payer,
-  it: { name: string; budgetMicroUsd: bigint | null; ttlHours: number | null },
+  it: {
+    name: string
+    budgetMicroUsd: bigint | null
+    dailyBudgetMicroUsd: bigint | null
+    ttlHours: number | null
+  },
 ): Promise<Project> {
   requireProject(payer, null)
   if ((await projects.count(jack.db, payer.accountId)) >= mostProjects) {
@@ -26,6 +31,7 @@ export async function createProject(
     name: it.name,
     label: projectLabel(payer.slug, it.name),
     budgetMicroUsd: it.budgetMicroUsd,
+    dailyBudgetMicroUsd: it.dailyBudgetMicroUsd,
     ttlHours: it.ttlHours,
     expiresAt: expiryOf(it.ttlHours, jack.config.inactiveDays, jack.now()),
   })

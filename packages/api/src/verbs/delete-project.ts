@@ -2,10 +2,11 @@ import type { Jack } from '../jack.ts'
 import type { Project } from '../Project.ts'
 import * as deployments from '../store/deployments.ts'
 import * as projects from '../store/projects.ts'
+import { chargeDue } from '../store/runtime.ts'
 import { changeProject } from './change-project.ts'
 
 /**
- * Deletes a project: its URL answers 404 at once, its versions end, its data goes. What was paid stays in the ledger.
+ * Deletes a project: its URL answers 404 at once, its versions end, its data goes. What it used is charged first.
  *
  * @param mayGo looks again when nobody can change the project any more; without its consent nothing happens
  */
@@ -14,11 +15,14 @@ export async function deleteProject(
   project: Project,
   mayGo: (now: Project) => boolean = () => true,
 ): Promise<void> {
+  const { projectId } = project
+  await jack.recorder.flush()
+  await chargeDue(jack.db, jack.newId('run'), { now: jack.now(), projectId })
   const versions = await changeProject(jack, project.label, async (db) => {
-    const now = await projects.lock(db, project.projectId)
+    const now = await projects.lock(db, projectId)
     if (!now || !mayGo(now)) return undefined
-    const ids = await deployments.idsOf(db, project.projectId)
-    await projects.remove(db, project.projectId)
+    const ids = await deployments.idsOf(db, projectId)
+    await projects.remove(db, projectId)
     return ids
   })
   if (!versions) return

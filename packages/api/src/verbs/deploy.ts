@@ -13,12 +13,15 @@ import { JackError } from '../Errors.ts'
 import { projectLabel } from '../Host.ts'
 import type { Jack } from '../jack.ts'
 import { type Payer, requireProject, spendingToken } from '../Payer.ts'
-import { expiryOf, isExpired, type Project, requireDeployable, warningsOf } from '../Project.ts'
+import { expiryOf, isExpired, type Project, warningsOf } from '../Project.ts'
+import { stillSuspended } from '../Suspension.ts'
 import type { Db } from '../store/database.ts'
 import * as deployments from '../store/deployments.ts'
 import type { Claim } from '../store/idempotency.ts'
 import { capture, release, reserve } from '../store/ledger.ts'
 import * as projects from '../store/projects.ts'
+import { include } from '../store/runtime.ts'
+import { forgetStrikes } from '../store/suspensions.ts'
 import { changeProject } from './change-project.ts'
 import { goLive } from './go-live.ts'
 import { loadApp } from './load-app.ts'
@@ -38,7 +41,7 @@ export interface Deploy {
  * Makes a version and puts traffic on it: start it once, verify it, and only then, in one transaction, keep it,
  * make it live and charge for it. Until that transaction nothing of it can be seen, and whatever fails costs nothing.
  *
- * Throws `name_taken`, `project_suspended`, `insufficient_balance`, `budget_exceeded`, `invalid_request`, and
+ * Throws `name_taken`, `insufficient_balance`, `budget_exceeded`, `invalid_request`, and
  * `deploy_failed` with the app's own output when it does not start or does not pass its verification.
  */
 export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<DeployResponse> {
@@ -150,6 +153,8 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
   }
 
   async function makeLive(db: Db): Promise<Project> {
+    await forgetStrikes(db, project.projectId)
+    await include(db, project.projectId, prices.deployIncludedRuntime)
     const ttlHours = manifest.ttl_hours ?? project.ttlHours
     return goLive(
       jack,
@@ -221,7 +226,10 @@ async function requireBlobs(jack: Jack, version: Version): Promise<void> {
 }
 
 function requireUpdatable(existing: Project, manifest: Manifest): void {
-  requireDeployable(existing)
+  const { suspension } = existing
+  if (suspension?.code === 'budget' && manifest.budget_usd === undefined) {
+    throw stillSuspended(existing, suspension)
+  }
   if (manifest.if_exists === 'refuse') {
     throw new JackError('name_taken', `There is a project named "${existing.name}" already.`, {
       hint: 'Name it explicitly to deploy to it, or choose another name.',
@@ -260,9 +268,11 @@ function newProject(jack: Jack, payer: Payer, name: string): Project {
     label: projectLabel(payer.slug, name),
     status: 'active',
     reason: null,
+    suspension: null,
     liveDeploymentId: null,
     envRevision: '0',
     budgetMicroUsd: null,
+    dailyBudgetMicroUsd: null,
     ttlHours: null,
     expiresAt: null,
     expiredAt: null,

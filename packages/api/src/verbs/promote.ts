@@ -1,19 +1,22 @@
 import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
-import { type Project, requireDeployable } from '../Project.ts'
+import type { Project } from '../Project.ts'
 import * as deployments from '../store/deployments.ts'
 import * as projects from '../store/projects.ts'
+import { forgetStrikes } from '../store/suspensions.ts'
 import { changeProject } from './change-project.ts'
 import { goLive } from './go-live.ts'
 import { withTurn } from './with-turn.ts'
 
-/** Makes a version of the project live. Free. Throws `not_found` when the project has no such version. */
+/**
+ * Makes a version of the project live. Free. A runaway goes on with it, if it is another version. Throws `not_found`
+ * when the project has no such version.
+ */
 export async function promote(
   jack: Jack,
   project: Project,
   deploymentId: string,
 ): Promise<Project> {
-  requireDeployable(project)
   const deployment = await deployments.find(jack.db, deploymentId)
   if (deployment?.projectId !== project.projectId) throw unknownDeployment(project, deploymentId)
   return withTurn(jack, project.projectId, deploymentId, () =>
@@ -23,7 +26,9 @@ export async function promote(
       // Old versions are collected.
       if (!(await deployments.find(db, deploymentId)))
         throw unknownDeployment(project, deploymentId)
-      await goLive(jack, db, project.projectId, deployment)
+      const runaway = current?.suspension?.code === 'runaway'
+      if (runaway) await forgetStrikes(db, project.projectId)
+      await goLive(jack, db, project.projectId, deployment, runaway ? { status: 'active' } : {})
       return projects.touch(db, project.projectId, jack.now(), jack.config.inactiveDays)
     }),
   )

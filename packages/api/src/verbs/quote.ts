@@ -16,10 +16,9 @@ import type { Payer } from '../Payer.ts'
 import * as deployments from '../store/deployments.ts'
 import { balanceOf } from '../store/ledger.ts'
 import * as projects from '../store/projects.ts'
-import * as usage from '../store/usage.ts'
-import { costNanoUsd } from '../Usage.ts'
 import { bundleDeploy } from './bundle-deploy.ts'
 import { bundleExecution } from './bundle-execution.ts'
+import { runwayOf } from './runway.ts'
 import { stagedWith } from './stage-files.ts'
 
 /** What an execution or a deploy would cost. Keeps nothing and charges nothing. */
@@ -38,7 +37,7 @@ export async function quote(
   return {
     ...it,
     balance_usd: balance === null ? null : toUsd(balance),
-    runway_hours: payer && balance !== null ? await runway(jack, payer, balance) : null,
+    runway_hours: payer && (await runwayOf(jack, payer.accountId)).hours,
   }
 }
 
@@ -90,12 +89,4 @@ async function quoteManifest(
     deduplicated,
     warnings,
   }
-}
-
-/** Hours that the balance lasts at the rate of the last 24 hours. */
-async function runway(jack: Jack, payer: Payer, balanceMicroUsd: bigint): Promise<number | null> {
-  const since = new Date(jack.now().getTime() - 86_400_000)
-  const used = await usage.ofAccount(jack.db, payer.accountId, since)
-  const dayNanoUsd = used.reduce((sum, it) => sum + costNanoUsd(it), 0n)
-  return dayNanoUsd === 0n ? null : Number((balanceMicroUsd * 1_000n * 24n) / dayNanoUsd)
 }

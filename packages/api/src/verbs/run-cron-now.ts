@@ -1,6 +1,7 @@
 import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
-import { isExpired, type Project, requireDeployable } from '../Project.ts'
+import { isExpired, type Project } from '../Project.ts'
+import { stillSuspended } from '../Suspension.ts'
 import * as crons from '../store/crons.ts'
 import { type CronRun, runCron } from './run-cron.ts'
 
@@ -15,7 +16,7 @@ export async function runCronNow(
   project: Project,
   expression: string | undefined,
 ): Promise<CronRun & { cron: string; scheduledAt: Date }> {
-  requireDeployable(project)
+  if (project.suspension) throw stillSuspended(project, project.suspension)
   if (isExpired(project, jack.now()))
     throw new JackError('gone', 'This project has reached the end of its time.')
   const schedule = (await crons.list(jack.db, project.projectId)).map((it) => it.expression)

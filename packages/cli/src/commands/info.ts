@@ -1,5 +1,6 @@
+import type { Answer } from '@jackcloud/sdk'
 import type { Command } from 'commander'
-import { distance, listing, usd } from '../print.ts'
+import { bytes, distance, listing, type Print, paint, plain, took, usd } from '../print.ts'
 import { openSession } from '../session.ts'
 
 export default (command: Command) =>
@@ -28,6 +29,7 @@ export default (command: Command) =>
               `${cron.cron} (${cron.next_at ? `next ${distance(cron.next_at)}` : 'never again'})`,
             ]),
             ['budget', usd(it.budget_usd)],
+            ['daily budget', usd(it.daily_budget_usd)],
             ['expires', it.expires_at && `${it.expires_at} (${distance(it.expires_at)})`],
             ['kept until', it.kept_until && `${it.kept_until} (${distance(it.kept_until)})`],
             ['created', `${it.created_at} (${distance(it.created_at)})`],
@@ -35,6 +37,30 @@ export default (command: Command) =>
             ['id', it.project_id],
           ]),
         )
+        if (it.suspension) explain(print, it.suspension)
         for (const warning of it.warnings) print.warn(warning)
       })
     })
+
+/** What was seen when the project was suspended, and the way back. */
+function explain(print: Print, it: NonNullable<Answer<'getProject'>['suspension']>): void {
+  const { evidence } = it
+  print.out(`\nSuspended ${distance(it.since)} (${it.code}, ${it.since}).`)
+  if (Number(evidence.owed_usd ?? 0) > 0) print.out(`  ${usd(evidence.owed_usd)} is owed.`)
+  if (evidence.limit_usd !== undefined)
+    print.out(`  It spent ${usd(evidence.spent_usd)} of ${usd(evidence.limit_usd)}.`)
+  for (const strike of evidence.strikes ?? []) {
+    const used = [
+      ...(strike.cpu_ms === null ? [] : [`${took(strike.cpu_ms)} of CPU`]),
+      ...(strike.memory_bytes === null ? [] : [bytes(strike.memory_bytes)]),
+    ]
+    print.out(
+      `  ${strike.at}  ${strike.kind}  ${plain(strike.detail)}${used.length ? ` (${used.join(', ')})` : ''}  ${strike.deployment_id}`,
+    )
+  }
+  if (evidence.last_lines?.length) print.out('  It printed last:')
+  for (const line of evidence.last_lines ?? []) print.out(`    ${plain(line)}`)
+  print.note(`${paint('cyan', 'hint')} ${it.hint}`)
+  for (const { command, when } of it.next)
+    print.note(`${paint('cyan', 'next')} ${paint('bold', command)}  ${paint('dim', when)}`)
+}

@@ -22,8 +22,14 @@ export default (command: Command) =>
       print.answer(answer, () =>
         print.out(
           table(
-            ['at', 'amount#', 'reason', 'for'],
-            answer.receipts.map((it) => [it.at, usd(it.amount_usd), it.reason, it.ref ?? '']),
+            ['at', 'amount#', 'reason', 'project', 'for'],
+            answer.receipts.map((it) => [
+              it.at,
+              usd(it.amount_usd),
+              it.reason,
+              it.project ?? '',
+              it.period ? `${it.period.from} to ${it.period.until}` : (it.ref ?? ''),
+            ]),
           ),
         ),
       )

@@ -1,41 +1,128 @@
+import type { Answer } from '@jackcloud/sdk'
 import { type Command, Option } from 'commander'
-import { table, took, usd } from '../print.ts'
+import { bar, series, sparkline } from '../chart.ts'
+import { bytes, lasting, paint, table, took, usd } from '../print.ts'
 import { openSession } from '../session.ts'
+
+type Usage = Answer<'getUsage'>
+type AccountUsage = Answer<'accountUsage'>
+type Per = 'minute' | 'hour' | 'day'
 
 export default (command: Command) =>
   command
-    .argument('[project]', 'name or id; default: the project of this folder')
+    .argument('[project]', 'name or id; default: the project of this folder, else all of them')
+    .option('--all', 'every project of the account')
     .addOption(
       new Option('--per <unit>', 'how to add up')
         .choices(['minute', 'hour', 'day'])
         .default('hour'),
     )
     .option('--since <time>', 'a time, or how long ago: 2h, 7d', '24h')
-    .action(async (given, query) => {
-      const session = await openSession(command, { project: given })
-      const { jack, print, signal } = session
+    .action(async (given, { all, ...query }) => {
+      const { jack, print, settings, signal } = await openSession(command, { project: given })
+      const project = all ? undefined : settings.project.value
+      if (project === undefined) {
+        const usage = await print.while('Reading usage', jack.usage(query, { signal }))
+        print.answer(usage, () => {
+          print.out(drawing(usage, query.per))
+          if (usage.projects.length > 0) print.out(`\n${projects(usage)}`)
+          print.out(`\n${runway(usage)}`)
+        })
+        return
+      }
       const usage = await print.while(
         'Reading usage',
-        jack.projects.usage(session.project(), query, { signal }),
+        jack.projects.usage(project, query, { signal }),
       )
-      const row = (name: string, it: typeof usage.total) => [
-        name,
-        String(it.requests),
-        String(it.errors),
-        took(it.cpu_ms),
-        usd(it.cost_usd),
-      ]
-      print.answer(usage, () =>
-        print.out(
-          table(
-            [query.per, 'requests#', 'errors#', 'cpu#', 'cost#'],
-            [
-              ...usage.buckets.map((it) =>
-                row(it.at.replace('T', ' ').replace(/:00(\.000)?Z$/, ''), it),
-              ),
-              row('total', usage.total),
-            ],
-          ),
-        ),
-      )
+      print.answer(usage, () => {
+        print.out(drawing(usage, query.per))
+        for (const line of budgets(usage)) print.out(line)
+        print.out(`\n${runway(usage)}`)
+      })
     })
+
+const dim = (text: string) => paint('dim', text, process.stdout)
+const count = (it: number) => it.toLocaleString('en')
+
+/** How use went over time, and what each kind of it comes to. */
+function drawing({ total, buckets }: Usage | AccountUsage, per: Per): string {
+  if (buckets.length === 0) return 'Nothing was used.'
+  const over = (value: (it: (typeof buckets)[number]) => number) =>
+    paint('cyan', sparkline(series(buckets, per, value)), process.stdout)
+  const errors =
+    total.errors > 0 ? `, ${paint('red', count(total.errors), process.stdout)} failed` : ''
+  const latency = total.latency
+    ? `half within ${took(total.latency.p50_ms)}, 90% ${took(total.latency.p90_ms)}, 99% ${took(total.latency.p99_ms)}`
+    : ''
+  const from = buckets[0]?.at.replace('T', ' ').replace(/:\d\d\.000Z$/, ' UTC') ?? ''
+  const lines = [
+    `${dim('requests')}  ${over((it) => it.requests)}  ${count(total.requests)}${errors}`,
+    `${dim('CPU     ')}  ${over((it) => it.cpu_ms)}  ${took(total.cpu_ms)}`,
+    `${dim('cost    ')}  ${over((it) => Number(it.cost_usd))}  ${usd(total.cost_usd)}`,
+    dim(`          from ${from} until now, per ${per}`),
+  ]
+  if (latency) lines.push(`${dim('latency ')}  ${latency}`)
+  return [...lines, '', kinds(total)].join('\n')
+}
+
+function kinds(total: Usage['total']): string {
+  const { cost } = total
+  const whole = Number(total.cost_usd)
+  const row = (name: string, used: string, amount: string) => [
+    name,
+    used,
+    usd(amount),
+    paint('cyan', bar(Number(amount) / whole, 24), process.stdout),
+  ]
+  const rows = [
+    row('requests', count(total.requests), cost.requests_usd),
+    row('CPU', took(total.cpu_ms), cost.cpu_usd),
+    row('rows read', count(total.rows_read), cost.rows_read_usd),
+    row('rows written', count(total.rows_written), cost.rows_written_usd),
+    [
+      'egress',
+      `${count(total.egress_requests)} requests, ${bytes(total.egress_bytes)}`,
+      'free',
+      '',
+    ],
+    ['total', '', usd(total.cost_usd), ''],
+  ]
+  return table(['kind', 'used#', 'cost#', ''], rows)
+}
+
+const projects = (usage: AccountUsage): string =>
+  table(
+    ['project', 'requests#', 'failed#', 'CPU#', '99% within#', 'cost#', ''],
+    usage.projects.map((it) => [
+      it.status === 'active' ? it.name : `${it.name} (${it.status})`,
+      count(it.requests),
+      count(it.errors),
+      took(it.cpu_ms),
+      it.latency ? took(it.latency.p99_ms) : '',
+      usd(it.cost_usd),
+      paint('cyan', bar(Number(it.cost_usd) / Number(usage.total.cost_usd), 16), process.stdout),
+    ]),
+  )
+
+function budgets({ budget }: Usage): string[] {
+  const lines = []
+  if (Number(budget.included_left_usd) > 0)
+    lines.push(`${usd(budget.included_left_usd)} of included runtime is left.`)
+  if (budget.budget_usd !== null)
+    lines.push(`${usd(budget.spent_usd)} of its budget of ${usd(budget.budget_usd)} is spent.`)
+  if (budget.daily_budget_usd !== null)
+    lines.push(
+      `${usd(budget.spent_today_usd)} of its daily budget of ${usd(budget.daily_budget_usd)} is spent today.`,
+    )
+  return lines
+}
+
+/** @example '$4.21 lasts about 12 days at the rate of the last 24 hours.' */
+const runway = ({ runway: { balance_usd, hours } }: Usage | AccountUsage): string =>
+  hours === null
+    ? `The balance is ${usd(balance_usd)}. Nothing was used in the last 24 hours.`
+    : `${usd(cents(balance_usd))} lasts about ${lasting(hours)} at the rate of the last 24 hours.`
+
+/** Whole cents, unless there is less than one. */
+const cents = (amount: string): string =>
+  Number(amount) >= 0.01 ? `${amount.slice(0, -4)}0000` : amount

@@ -49,7 +49,16 @@ export const Balance = z.object({
   balance_usd: Usd,
   /** Reserved for work in progress. */
   held_usd: Usd,
+  /** Runtime that was used and is not charged yet; charged every few seconds, and counted when a balance is used up. */
+  pending_usd: Usd,
 })
+
+export const AddBalance = z.strictObject({
+  amount_usd: UsdInput.refine((it) => Number(it) > 0, 'more than nothing'),
+})
+
+/** The balance after money was added, and the projects that this resumed. */
+export const AddedBalance = Balance.extend({ added_usd: Usd, resumed: z.array(ProjectName) })
 
 /** One event that moved money. Positive amounts raise the balance; all of them add up to it. */
 export const Receipt = z.object({
@@ -60,6 +69,10 @@ export const Receipt = z.object({
   /** The execution, deployment or grant it belongs to. */
   ref: z.string().nullable(),
   project_id: z.string().nullable(),
+  /** Its name, as long as there is such a project. */
+  project: ProjectName.nullable(),
+  /** When that was used which it charges; null for everything but runtime. */
+  period: z.object({ from: Timestamp, until: Timestamp }).nullable(),
 })
 export const ReceiptPage = z.object({ receipts: z.array(Receipt), ...nextCursor })
 

@@ -1,17 +1,53 @@
 import { z } from 'zod'
 import { EnvName, ProjectName, Timestamp } from './Names.ts'
 import { nextCursor } from './Page.ts'
+import { Next } from './Problem.ts'
 import { Usd, UsdInput } from './Usd.ts'
+
+/** Why a project answers nobody, what was seen, and how it goes on. */
+export const Suspension = z.object({
+  /** Its account has nothing left, its budget is spent, or it was stopped too often. */
+  code: z.enum(['balance', 'budget', 'runaway']),
+  reason: z.string(),
+  since: Timestamp,
+  hint: z.string(),
+  next: z.array(Next),
+  evidence: z.object({
+    /** Used beyond the last of the balance: what is added next pays it first. */
+    owed_usd: Usd.optional(),
+    budget: z.enum(['daily', 'total']).optional(),
+    limit_usd: Usd.optional(),
+    spent_usd: Usd.optional(),
+    strikes: z
+      .array(
+        z.object({
+          at: Timestamp,
+          deployment_id: z.string(),
+          kind: z.enum(['cpu', 'memory', 'crash', 'storage']),
+          detail: z.string(),
+          cpu_ms: z.number().nullable(),
+          memory_bytes: z.number().nullable(),
+        }),
+      )
+      .optional(),
+    /** The last that it printed. */
+    last_lines: z.array(z.string()).optional(),
+  }),
+})
+export type Suspension = z.infer<typeof Suspension>
 
 export const Project = z.object({
   project_id: z.string(),
   name: ProjectName,
   url: z.url(),
   status: z.enum(['active', 'suspended', 'expired']),
-  /** Why it is suspended, and the way back. */
+  /** Why it is suspended or expired. */
   reason: z.string().nullable(),
+  suspension: Suspension.nullable(),
   live_deployment_id: z.string().nullable(),
+  /** The most that it may spend on runtime, ever and on a day in UTC. */
   budget_usd: Usd.nullable(),
+  daily_budget_usd: Usd.nullable(),
   ttl_hours: z.number().nullable(),
   /** When it expires as things stand; without a time to live of its own, every use moves it. */
   expires_at: Timestamp.nullable(),
@@ -29,12 +65,14 @@ export const ProjectPage = z.object({ projects: z.array(Project), ...nextCursor 
 export const CreateProject = z.strictObject({
   name: ProjectName,
   budget_usd: UsdInput.optional(),
+  daily_budget_usd: UsdInput.optional(),
   ttl_hours: z.number().positive().max(8_760).optional(),
 })
 
 /** `null` takes a setting away. */
 export const UpdateProject = z.strictObject({
   budget_usd: UsdInput.nullable().optional(),
+  daily_budget_usd: UsdInput.nullable().optional(),
   ttl_hours: z.number().positive().max(8_760).nullable().optional(),
 })
 

@@ -7,7 +7,7 @@ import { LogPage, LogQuery } from './Log.ts'
 import { PageQuery } from './Page.ts'
 import * as Project from './Project.ts'
 import * as Staged from './Staged.ts'
-import { Usage, UsageQuery } from './Usage.ts'
+import { AccountUsage, Usage, UsageQuery } from './Usage.ts'
 
 /** An operation of Jack, defined once: the API validates by it, the SDK is typed by it, docs and tools are made of it. */
 export interface Operation {
@@ -87,7 +87,7 @@ export const operations = {
   updateProject: operation({
     method: 'PATCH',
     path: project,
-    summary: "Change a project's budget or time to live",
+    summary: "Change a project's budgets or time to live",
     scope: 'deploy',
     body: Project.UpdateProject,
     response: Project.Project,
@@ -98,6 +98,13 @@ export const operations = {
     summary: 'Give a project its whole time again, also one that expired and is still kept',
     scope: 'deploy',
     body: Project.RenewRequest,
+    response: Project.Project,
+  }),
+  resumeProject: operation({
+    method: 'POST',
+    path: `${project}/resume`,
+    summary: 'Let a suspended project answer again, when what suspended it is over',
+    scope: 'deploy',
     response: Project.Project,
   }),
   deleteProject: operation({
@@ -153,7 +160,7 @@ export const operations = {
   getUsage: operation({
     method: 'GET',
     path: `${project}/usage`,
-    summary: 'Requests, errors and CPU time of a project over time',
+    summary: 'What a project used over time, what it costs, and how long the balance lasts',
     scope: 'read',
     query: UsageQuery,
     response: Usage,
@@ -242,6 +249,23 @@ export const operations = {
     summary: "The account's balance",
     scope: 'read',
     response: Account.Balance,
+  }),
+  addBalance: operation({
+    method: 'POST',
+    path: '/v1/balance',
+    summary: 'Add test money to the balance of a local cloud; resumes what waits for it',
+    scope: 'admin',
+    body: Account.AddBalance,
+    response: Account.AddedBalance,
+  }),
+  accountUsage: operation({
+    method: 'GET',
+    path: '/v1/usage',
+    summary:
+      "What all of the account's projects used, what it costs, and how long the balance lasts",
+    scope: 'read',
+    query: UsageQuery,
+    response: AccountUsage,
   }),
   listReceipts: operation({
     method: 'GET',

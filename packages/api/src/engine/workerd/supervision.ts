@@ -309,7 +309,14 @@ export class Supervision {
     live.expected = true
     if (version.live === live) delete version.live
     this.strike(version)
-    this.#options.events.killed({ ...about(version), reason, detail })
+    const memoryBytes = ownMemoryBytes(live.process.pid)
+    this.#options.events.killed({
+      ...about(version),
+      reason,
+      detail,
+      cpuMs: Number(live.billedNs) / 1e6,
+      ...(memoryBytes > 0 && { memoryBytes }),
+    })
   }
 
   /** Stops the fast look at an idle app's memory; says so if it had to kill. */
