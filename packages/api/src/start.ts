@@ -163,6 +163,12 @@ async function open(
     ...(config.sandbox && { sandbox: { force: config.sandbox } }),
     logger: log,
     assets: (deploymentId, req, res) => void gateway?.serveBinding(deploymentId, req, res),
+    services: {
+      request: (caller, service, req, res) =>
+        void gateway?.serveService({ caller, service }, req, res),
+      upgrade: (caller, service, req, socket, head) =>
+        void gateway?.upgradeService({ caller, service }, req, socket, head),
+    },
     events: {
       log: (line) => recorder.line(line),
       cpu: (usage) => recorder.cpu(usage.projectId, usage.cpuMs),

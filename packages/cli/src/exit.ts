@@ -39,6 +39,7 @@ const byCode: Record<string, number> = {
   output_too_large: exit.program,
   deploy_failed: exit.program,
   app_failed: exit.program,
+  loop_detected: exit.program,
   wall_limit_exceeded: exit.timeout,
   timeout: exit.timeout,
   interrupted: exit.interrupted,

@@ -119,6 +119,8 @@ export interface AppName {
 
 export interface App extends AppName {
   projectId: string
+  /** Whose projects its service bindings reach. */
+  accountId: string
   /** Names the module that is the entry; the first of `modules`. */
   main: string
   modules: Module[]

@@ -54,6 +54,7 @@ export function app(source: string, over: Partial<App> = {}): App {
     deploymentId: `dep_${++apps}`,
     revision: '1',
     projectId: 'prj_one',
+    accountId: 'acc_one',
     main: 'main.js',
     modules: [esm(source)],
     compatibilityDate: '2026-01-01',

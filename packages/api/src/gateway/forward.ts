@@ -5,8 +5,8 @@ import type { Dispatcher } from 'undici'
 import { JackError } from '../Errors.ts'
 import type { Lease } from '../engine/Engine.ts'
 
-/** Headers of one hop (RFC 9110, 7.6.1), and those that only the gateway may write. */
-const dropped = new Set([
+/** Headers of one hop (RFC 9110, 7.6.1), and ours about it. */
+const ofTheHop = new Set([
   'connection',
   'keep-alive',
   'proxy-connection',
@@ -17,18 +17,32 @@ const dropped = new Set([
   'transfer-encoding',
   'upgrade',
   'expect',
+  'x-request-id',
+  'x-jack-hops',
+])
+
+/** Who the client is, which only the gateway says. An app that calls another one of its account may pass it on. */
+const ofTheClient = new Set([
   'x-forwarded-for',
   'x-forwarded-host',
   'x-forwarded-proto',
   'x-real-ip',
   'cf-connecting-ip',
   'forwarded',
-  'x-request-id',
 ])
 
 export interface Client {
   address: string
   scheme: 'http' | 'https'
+}
+
+/** An app that calls another project of its account. */
+export interface Caller {
+  accountId: string
+  /** The name of the project that it calls. */
+  service: string
+  /** How many apps the request went through that passed it on. */
+  hops: number
 }
 
 /**
@@ -37,7 +51,7 @@ export interface Client {
  */
 export function forwardedHeaders(
   req: IncomingMessage,
-  client: Client,
+  client: Client | Caller,
   requestId: string,
 ): string[] {
   const listed = new Set(
@@ -50,8 +64,13 @@ export function forwardedHeaders(
   const raw = req.rawHeaders
   for (let i = 0; i < raw.length; i += 2) {
     const name = (raw[i] as string).toLowerCase()
-    if (dropped.has(name) || listed.has(name)) continue
+    if (ofTheHop.has(name) || listed.has(name)) continue
+    if (!('service' in client) && ofTheClient.has(name)) continue
     headers.push(name, raw[i + 1] as string)
+  }
+  if ('service' in client) {
+    headers.push('x-jack-hops', String(client.hops), 'x-request-id', requestId)
+    return headers
   }
   headers.push('x-forwarded-for', client.address, 'x-forwarded-proto', client.scheme)
   headers.push('x-real-ip', client.address, 'cf-connecting-ip', client.address)
@@ -70,7 +89,7 @@ export function forward(
   req: IncomingMessage,
   res: ServerResponse,
   lease: Lease,
-  client: Client,
+  client: Client | Caller,
   requestId: string,
   extra: Record<string, string>,
 ): Promise<{ complete: boolean; error?: Error }> {

@@ -13,9 +13,10 @@ import { reasonOf, wayBackOf } from '../Suspension.ts'
 import { databaseGone } from '../store/database.ts'
 import { loadApp } from '../verbs/load-app.ts'
 import { AssetServer } from './assets.ts'
-import { bodyTooLarge, type Client, forward } from './forward.ts'
+import { bodyTooLarge, type Caller, type Client, forward } from './forward.ts'
 import { refuse } from './refuse.ts'
 import type { Found, Routes } from './routes.ts'
+import { type ServiceCall, ServiceCalls } from './serviceCalls.ts'
 import { joinSockets } from './upgrade.ts'
 
 /** Answers requests on live URLs: find what the host leads to, check that it may run, forward, count. */
@@ -23,6 +24,7 @@ export class Gateway {
   readonly #jack: Jack
   readonly #routes: Routes
   readonly #assets: AssetServer
+  readonly #calls = new ServiceCalls()
   readonly #parts = new WeakMap<Deployment, LiveVersion['parts']>()
 
   constructor(jack: Jack, routes: Routes) {
@@ -36,11 +38,11 @@ export class Gateway {
     return parseHost(req.headers.host, this.#jack.config.domain).kind !== 'api'
   }
 
-  async handle(req: IncomingMessage, res: ServerResponse, client: Client): Promise<void> {
+  async handle(req: IncomingMessage, res: ServerResponse, client: Client | Caller): Promise<void> {
     const requestId = this.#jack.newId('req')
     let found: Found
     try {
-      found = await this.#find(req)
+      found = await this.#find(req, client)
     } catch (error) {
       return this.#fail(req, res, requestId, error)
     }
@@ -73,10 +75,15 @@ export class Gateway {
     }
   }
 
-  async upgrade(req: IncomingMessage, socket: Duplex, head: Buffer, client: Client): Promise<void> {
+  async upgrade(
+    req: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    client: Client | Caller,
+  ): Promise<void> {
     const requestId = this.#jack.newId('req')
     socket.on('error', () => socket.destroy())
-    const found = await this.#find(req)
+    const found = await this.#find(req, client)
     const refusal = refusalOf(found, this.#jack.now())
     const route = found as Route
     if (
@@ -84,14 +91,12 @@ export class Gateway {
       !route.deployment.version.main ||
       req.headers.upgrade?.toLowerCase() !== 'websocket'
     ) {
-      socket.end(
-        `HTTP/1.1 ${refusal?.status ?? 400} Refused\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
-      )
+      refuseUpgrade(socket, refusal?.status ?? 400)
       return
     }
     let lease: Lease | undefined
     try {
-      ;[, lease] = await this.#open(req, route)
+      ;[, lease] = await this.#open(req, client, route)
       await joinSockets(req, socket, head, lease, client, requestId)
       this.#jack.recorder.request(route.project.projectId, { failed: false, durationMs: null })
     } catch (error) {
@@ -132,8 +137,38 @@ export class Gateway {
     refuse(req, res, asked.requestId, 'not_found', `There is no static file at ${path}.`)
   }
 
-  #find(req: IncomingMessage): Found | Promise<Found> {
-    return this.#routes.find(parseHost(req.headers.host, this.#jack.config.domain))
+  /** Answers a request that an app makes to another project of its account, through a service binding. */
+  async serveService(call: ServiceCall, req: IncomingMessage, res: ServerResponse): Promise<void> {
+    try {
+      await this.#calls.during(call, req, (caller) => this.handle(req, res, caller))
+    } catch (error) {
+      this.#fail(req, res, this.#jack.newId('req'), error)
+    }
+  }
+
+  /** The same for a WebSocket. */
+  async upgradeService(
+    call: ServiceCall,
+    req: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+  ): Promise<void> {
+    try {
+      await this.#calls.during(call, req, (caller) => this.upgrade(req, socket, head, caller))
+    } catch (error) {
+      refuseUpgrade(socket, error instanceof JackError ? error.status : 500)
+    }
+  }
+
+  async #find(req: IncomingMessage, client: Client | Caller): Promise<Found> {
+    if (!('service' in client))
+      return this.#routes.find(parseHost(req.headers.host, this.#jack.config.domain))
+    const { accountId, service: name } = client
+    const found = await this.#routes.find({ kind: 'service', accountId, name })
+    if (found) return found
+    throw new JackError('not_found', `This account has no project "${name}".`, {
+      hint: 'A service binding names a project of the same account. Deploy that one first.',
+    })
   }
 
   /** Answers with the status that went out. */
@@ -141,7 +176,7 @@ export class Gateway {
     route: Route,
     req: IncomingMessage,
     res: ServerResponse,
-    client: Client,
+    client: Client | Caller,
     requestId: string,
   ): Promise<number> {
     const path = pathOf(req)
@@ -166,10 +201,10 @@ export class Gateway {
     found: Route,
     req: IncomingMessage,
     res: ServerResponse,
-    client: Client,
+    client: Client | Caller,
     requestId: string,
   ): Promise<number> {
-    const [route, lease] = await this.#open(req, found)
+    const [route, lease] = await this.#open(req, client, found)
     try {
       const { complete, error } = await forward(req, res, lease, client, requestId, {
         'x-request-id': requestId,
@@ -189,7 +224,11 @@ export class Gateway {
   }
 
   /** Where the request leads and a lease there; looks again when another version got the project's data meanwhile. */
-  async #open(req: IncomingMessage, route: Route): Promise<[Route, Lease]> {
+  async #open(
+    req: IncomingMessage,
+    client: Client | Caller,
+    route: Route,
+  ): Promise<[Route, Lease]> {
     for (let tries = 0; tries < MOVES; tries++) {
       const { project, deployment } = route
       const name = { deploymentId: deployment.deploymentId, revision: project.envRevision }
@@ -200,7 +239,7 @@ export class Gateway {
         return [route, lease]
       } catch (error) {
         if (!(error instanceof Moved)) throw error
-        const found = await this.#find(req)
+        const found = await this.#find(req, client)
         const refusal = refusalOf(found, this.#jack.now())
         if (refusal) throw refusal
         route = found as Route
@@ -250,6 +289,10 @@ export class Gateway {
     this.#parts.set(deployment, parts)
     return parts
   }
+}
+
+function refuseUpgrade(socket: Duplex, status: number): void {
+  socket.end(`HTTP/1.1 ${status} Refused\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
 }
 
 /** Why a request gets no answer from an app; undefined when it may have one. */

@@ -10,6 +10,9 @@ import * as projects from '../store/projects.ts'
 /** What a host leads to: a version, a project that has none, or nothing. */
 export type Found = Route | { project: Project; deployment: null } | null
 
+/** Where a request wants to: a host, or a project of an account, by its name. */
+export type Target = HostTarget | { kind: 'service'; accountId: string; name: string }
+
 /**
  * Remembers where hosts lead, so that a request costs no query. `forget` is called when a project changes, on every
  * replica (`store/notices.ts`).
@@ -28,9 +31,9 @@ export class Routes {
   }
 
   /** At once when it is known, else after a look in the database. */
-  find(target: HostTarget): Found | Promise<Found> {
-    if (target.kind !== 'project' && target.kind !== 'deployment') return null
-    const key = target.kind === 'project' ? target.label : target.deploymentId
+  find(target: Target): Found | Promise<Found> {
+    const key = keyOf(target)
+    if (key === undefined) return null
     const known = this.#known.get(key)
     if (known) return known.found
     const pending = this.#pending.get(key)
@@ -61,23 +64,26 @@ export class Routes {
     }
   }
 
-  async #search(target: HostTarget, key: string): Promise<Found> {
+  async #search(target: Target, key: string): Promise<Found> {
     const epoch = this.#epoch
-    const found =
-      target.kind === 'project'
-        ? await this.#byLabel(target.label)
-        : target.kind === 'deployment'
-          ? await this.#byDeployment(target.deploymentId)
-          : null
+    const found = await this.#look(target)
     if (epoch === this.#epoch) {
-      this.#known.set(key, { found })
+      // A service that is missing has no label by which anybody would say that it is there now.
+      const soon = target.kind === 'service' && !found ? { ttl: 1_000 } : {}
+      this.#known.set(key, { found }, soon)
       this.#before.set(key, { found })
     }
     return found
   }
 
-  async #byLabel(label: string): Promise<Found> {
-    const project = await projects.findByLabel(this.#db, label)
+  async #look(target: Target): Promise<Found> {
+    if (target.kind === 'deployment') return this.#byDeployment(target.deploymentId)
+    const project =
+      target.kind === 'project'
+        ? await projects.findByLabel(this.#db, target.label)
+        : target.kind === 'service'
+          ? await projects.find(this.#db, target.accountId, target.name)
+          : undefined
     if (!project) return null
     if (!project.liveDeploymentId) return { project, deployment: null }
     return this.#route(project, project.liveDeploymentId)
@@ -95,4 +101,11 @@ export class Routes {
     const { assets } = deployment.version
     return { project, deployment, assets: assets && indexAssets(assets) }
   }
+}
+
+function keyOf(target: Target): string | undefined {
+  if (target.kind === 'project') return target.label
+  if (target.kind === 'deployment') return target.deploymentId
+  if (target.kind === 'service') return `${target.accountId} ${target.name}`
+  return undefined
 }

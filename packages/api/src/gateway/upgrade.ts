@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Lease } from '../engine/Engine.ts'
-import { type Client, forwardedHeaders } from './forward.ts'
+import { type Caller, type Client, forwardedHeaders } from './forward.ts'
 
 /** Joins a client's socket with an app's WebSocket. Resolves when either side is gone. */
 export async function joinSockets(
@@ -10,7 +10,7 @@ export async function joinSockets(
   socket: Duplex,
   head: Buffer,
   lease: Lease,
-  client: Client,
+  client: Client | Caller,
   requestId: string,
 ): Promise<void> {
   const headers = forwardedHeaders(req, client, requestId)

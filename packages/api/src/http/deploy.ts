@@ -1,5 +1,6 @@
 import { operations, ProjectRef } from '@jackcloud/sdk/wire'
 import type { Hono } from 'hono'
+import { parse } from '../Input.ts'
 import type { Jack } from '../jack.ts'
 import { requireScope } from '../Payer.ts'
 import type { Claim } from '../store/idempotency.ts'
@@ -11,7 +12,7 @@ import { requirePayer } from './authenticate.ts'
 import type { Door } from './Door.ts'
 import { once } from './idempotency.ts'
 import type { RateLimits } from './limit.ts'
-import { parse, route, send } from './route.ts'
+import { route, send } from './route.ts'
 import { receiveUpload } from './upload.ts'
 
 export function deployDoor(app: Hono<Door>, jack: Jack, limits: RateLimits): void {

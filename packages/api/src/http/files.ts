@@ -2,13 +2,14 @@ import { isUtf8 } from 'node:buffer'
 import { limits, operations, ProjectRef } from '@jackcloud/sdk/wire'
 import type { Hono } from 'hono'
 import { JackError } from '../Errors.ts'
+import { parse } from '../Input.ts'
 import type { Jack } from '../jack.ts'
 import type { Payer } from '../Payer.ts'
 import * as stagedFiles from '../store/stagedFiles.ts'
 import { findStage, stageFiles } from '../verbs/stage-files.ts'
 import type { Door } from './Door.ts'
 import { pageOf } from './present.ts'
-import { parse, route } from './route.ts'
+import { route } from './route.ts'
 
 /** Source files that are sent in pieces and wait for their deploy. */
 export function filesDoor(app: Hono<Door>, jack: Jack): void {

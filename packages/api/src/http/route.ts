@@ -2,6 +2,7 @@ import { limits, type Operation } from '@jackcloud/sdk/wire'
 import type { Context, Hono } from 'hono'
 import type { z } from 'zod'
 import { JackError } from '../Errors.ts'
+import { parse } from '../Input.ts'
 import type { Jack } from '../jack.ts'
 import { type Payer, requireScope } from '../Payer.ts'
 import type { Claim } from '../store/idempotency.ts'
@@ -81,22 +82,6 @@ export function send(
     'cache-control': 'no-store',
     ...(answer.replayed && { 'idempotent-replayed': 'true' }),
   })
-}
-
-/** Throws `invalid_request` with each field that is wrong. */
-export function parse<S extends z.ZodType>(schema: S, value: unknown, what: string): z.output<S> {
-  const parsed = schema.safeParse(value)
-  if (parsed.success) return parsed.data
-  const errors = parsed.error.issues.slice(0, 20).map((it) => ({
-    path: it.path.join('.'),
-    message: it.message,
-  }))
-  const first = errors[0]
-  throw new JackError(
-    'invalid_request',
-    `The ${what} is not valid: ${first?.path ? `${first.path}: ` : ''}${first?.message}`,
-    { fields: { errors } },
-  )
 }
 
 function json(text: string): unknown {

@@ -3,8 +3,8 @@ import type { Readable } from 'node:stream'
 import { limits, Manifest } from '@jackcloud/sdk/wire'
 import busboy from 'busboy'
 import { JackError } from '../Errors.ts'
+import { parse } from '../Input.ts'
 import type { Jack } from '../jack.ts'
-import { parse } from './route.ts'
 
 /** A manifest of 2,000 files stays far below. */
 const manifestBytes = 2 * 1_048_576

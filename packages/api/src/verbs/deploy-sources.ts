@@ -6,6 +6,7 @@ import {
   Manifest,
   manifestOf,
 } from '@jackcloud/sdk/wire'
+import { parse } from '../Input.ts'
 import type { Jack } from '../jack.ts'
 import type { Payer } from '../Payer.ts'
 import type { Claim } from '../store/idempotency.ts'
@@ -31,7 +32,8 @@ export async function deploySources(
   const map = sourceMap && jack.sha256(sourceMap)
 
   const { files: _, entry: __, staged: ___, name, ...settings } = request
-  const manifest = Manifest.parse({ ...manifestOf(program, digests, map), ...settings })
+  const described = { ...manifestOf(program, digests, map), ...settings }
+  const manifest = parse(Manifest, described, 'configuration')
   const project = name ?? program.name ?? `app-${claim.workId.slice(-8)}`
   await admitDeploy(jack, payer, project, manifest)
 

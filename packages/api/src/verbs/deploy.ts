@@ -52,6 +52,7 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
 
   const existing = await projects.find(jack.db, payer.accountId, it.project)
   requireProject(payer, existing?.projectId ?? null)
+  const warnings = [...it.warnings, ...(await missingServices(jack, payer, it.project, version))]
   // The first try came this far, and only its answer was lost.
   const made = it.claim.repeated && (await deployments.find(jack.db, it.claim.workId))
   if (made && made.projectId === existing?.projectId) {
@@ -59,7 +60,7 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
       digest,
       created: false,
       deduplicated: false,
-      warnings: it.warnings,
+      warnings,
       chargedMicroUsd: prices.deploy,
     })
   }
@@ -73,7 +74,7 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
       digest,
       created: false,
       deduplicated: true,
-      warnings: it.warnings,
+      warnings,
       chargedMicroUsd: 0n,
     })
   }
@@ -115,7 +116,7 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
       digest,
       created: !existing,
       deduplicated: false,
-      warnings: it.warnings,
+      warnings,
       chargedMicroUsd: prices.deploy,
     })
   } catch (error) {
@@ -223,6 +224,24 @@ async function requireBlobs(jack: Jack, version: Version): Promise<void> {
       )
     }
   }
+}
+
+/** What to know about service bindings to projects that do not exist yet. */
+async function missingServices(
+  jack: Jack,
+  payer: Payer,
+  name: string,
+  { bindings }: Version,
+): Promise<string[]> {
+  const warnings: string[] = []
+  for (const it of bindings) {
+    if (it.type !== 'service' || it.service === name) continue
+    if (await projects.find(jack.db, payer.accountId, it.service)) continue
+    warnings.push(
+      `The service binding ${it.name} leads to a project "${it.service}" that does not exist: until it does, requests get a 404.`,
+    )
+  }
+  return warnings
 }
 
 function requireUpdatable(existing: Project, manifest: Manifest): void {

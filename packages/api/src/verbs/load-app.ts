@@ -10,13 +10,14 @@ import type { Jack } from '../jack.ts'
  */
 export async function loadApp(
   jack: Jack,
-  project: { projectId: string; envRevision: string },
+  project: { projectId: string; accountId: string; envRevision: string },
   deployment: Pick<Deployment, 'deploymentId' | 'version'>,
   env?: Record<string, string>,
 ): Promise<App> {
   const { version, deploymentId } = deployment
   return {
     projectId: project.projectId,
+    accountId: project.accountId,
     deploymentId,
     revision: project.envRevision,
     main: version.main ?? '',

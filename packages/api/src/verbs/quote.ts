@@ -11,6 +11,7 @@ import {
 } from '@jackcloud/sdk/wire'
 import type { z } from 'zod'
 import { canonicalVersion, sizeOf, versionOf } from '../Deployment.ts'
+import { parse } from '../Input.ts'
 import type { Jack } from '../jack.ts'
 import type { Payer } from '../Payer.ts'
 import * as deployments from '../store/deployments.ts'
@@ -63,7 +64,7 @@ async function quoteDeploy(jack: Jack, payer: Payer | null, request: DeployReque
     sha256: jack.sha256(bytes),
     sizeBytes: bytes.length,
   }))
-  const manifest = Manifest.parse(manifestOf(program, digests))
+  const manifest = parse(Manifest, manifestOf(program, digests), 'configuration')
   const warnings = program.warnings.map((warning) => warning.text)
   return quoteManifest(jack, payer, manifest, request.name ?? program.name, warnings)
 }

@@ -1,9 +1,10 @@
 import { limits } from '@jackcloud/sdk/wire'
 import { JackError } from '../Errors.ts'
-import type { ScheduledOutcome } from '../engine/Engine.ts'
+import { Moved, type ScheduledOutcome } from '../engine/Engine.ts'
 import type { Jack } from '../jack.ts'
 import type { Project } from '../Project.ts'
 import * as deployments from '../store/deployments.ts'
+import * as projects from '../store/projects.ts'
 import { loadApp } from './load-app.ts'
 
 export interface CronRun extends ScheduledOutcome {
@@ -50,6 +51,12 @@ async function call(
       AbortSignal.timeout(scheduledMs),
     )
   } catch (error) {
+    if (error instanceof Moved) {
+      const now = await projects.findById(jack.db, project.projectId)
+      // Its new version has this on its schedule, or had it taken off.
+      if (now && now.liveDeploymentId !== project.liveDeploymentId)
+        return call(jack, now, cron, scheduledAt)
+    }
     if (error instanceof JackError) return { outcome: error.code, error: error.message }
     if ((error as Error).name === 'TimeoutError')
       return {

@@ -28,6 +28,7 @@ export const errorCodes = {
   internal: { status: 500, title: 'Something went wrong on our side' },
   deploy_failed: { status: 502, title: 'The deployment did not start' },
   app_failed: { status: 502, title: 'The app failed' },
+  loop_detected: { status: 508, title: 'The request goes in circles' },
   unavailable: { status: 503, title: 'Not available right now' },
 } as const
 

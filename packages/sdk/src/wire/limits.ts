@@ -18,6 +18,8 @@ export const limits = {
     egress: { connections: 64, waiting: 256, requestsPerSecond: 200, burst: 400 },
   },
   staging: { bytes: 5_000_000, files: 500, accountBytes: 20_000_000, hours: 24 },
+  /** Apps that a request goes through by service bindings, and calls that a project has under way at once. */
+  services: { hops: 16, callsUnderWay: 128 },
   sourceBytes: 500_000,
   bundleBytes: 10 * 1_048_576,
   assetBytes: 100 * 1_048_576,

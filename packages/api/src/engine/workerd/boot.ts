@@ -1,13 +1,14 @@
 import { chmodSync, chownSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import type { ErrorCode } from '@jackcloud/sdk/wire'
 import { Client, Pool } from 'undici'
 import { JackError } from '../../Errors.ts'
 import type { App, EngineEvents } from '../Engine.ts'
 import { appLog } from './appLog.ts'
 import type { ProcessClock } from './clock.ts'
-import { environmentNames } from './config.ts'
+import { calledBy, environmentNames } from './config.ts'
 import type { Egress } from './egress/egress.ts'
 import { type Processes, StartError, type WorkerProcess } from './processes.ts'
 import { startFailure } from './startFailure.ts'
@@ -22,8 +23,28 @@ export interface BootOptions {
   events: EngineEvents
   egress: Egress
   assets?: (deploymentId: string, request: IncomingMessage, response: ServerResponse) => void
+  services?: Services
   now: () => number
 }
+
+/** Answers what apps ask of other projects, named by a service binding. */
+export interface Services {
+  request(
+    caller: ServiceCaller,
+    service: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): void
+  upgrade(
+    caller: ServiceCaller,
+    service: string,
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+  ): void
+}
+
+export type ServiceCaller = Pick<App, 'projectId' | 'accountId'>
 
 /** A process that answers for an app. */
 export interface LiveApp {
@@ -84,6 +105,7 @@ export async function bootApp(
       options.events.log({ ...line, deploymentId, revision, projectId, at: new Date(now()) }),
     now,
   )
+  const called = calledBy(app)
   const servers: Server[] = []
   const isOnline = app.egress === null || app.egress.length > 0
   let closeWayOut = async () => {}
@@ -96,7 +118,11 @@ export async function bootApp(
       startTimeoutMs: START_MS,
       listens,
       ...(stateDir && { stateDir }),
-      connects: [...(isOnline ? ['outbound'] : []), ...(app.assetsBinding ? ['assets'] : [])],
+      connects: [
+        ...(isOnline ? ['outbound'] : []),
+        ...(app.assetsBinding ? ['assets'] : []),
+        ...called.map((_, i) => `service${i}`),
+      ],
       env: Object.fromEntries(names.map(([name, variable]) => [variable, app.env[name] as string])),
       onLine: log.onLine,
       patience: log.patience,
@@ -104,6 +130,10 @@ export async function bootApp(
         if (isOnline) closeWayOut = await options.egress.open(app, join(dir, 'outbound.sock'), uid)
         if (app.assetsBinding)
           servers.push(await listen(assetsServer(options, app), join(dir, 'assets.sock'), uid))
+        for (const [i, service] of called.entries())
+          servers.push(
+            await listen(serviceServer(options, app, service), join(dir, `service${i}.sock`), uid),
+          )
       },
     })
   } catch (error) {
@@ -161,6 +191,20 @@ function assetsServer({ assets }: BootOptions, app: HostedApp): Server {
     if (assets) assets(app.deploymentId, request, response)
     else response.writeHead(404).end()
   })
+}
+
+/** Who calls, and whom, is known by the socket. */
+function serviceServer({ services }: BootOptions, app: HostedApp, service: string): Server {
+  const server = createServer({ requestTimeout: 0, keepAliveTimeout: 600_000 })
+  server.on('request', (request, response) => {
+    if (services) services.request(app, service, request, response)
+    else response.writeHead(404).end()
+  })
+  server.on('upgrade', (request, socket, head) => {
+    if (services) services.upgrade(app, service, request, socket, head)
+    else socket.destroy()
+  })
+  return server
 }
 
 /** What a process's environment cannot carry. */

@@ -52,6 +52,10 @@ export function appConfig(app: App): Config {
     bindings.push(`(name = ${quote(name)}, json = ${quote(JSON.stringify(value))})`)
   bindings.push(...state.bindings)
   if (app.assetsBinding) bindings.push(`(name = ${quote(app.assetsBinding)}, service = "assets")`)
+  const called = calledBy(app)
+  for (const it of app.bindings)
+    if (it.type === 'service')
+      bindings.push(`(name = ${quote(it.name)}, service = "service${called.indexOf(it.service)}")`)
   const fields = [
     `modules = [${[entry, ...modules].join(', ')}]`,
     `compatibilityDate = ${quote(app.compatibilityDate)}`,
@@ -71,6 +75,9 @@ export function appConfig(app: App): Config {
       ? worker('outbound', quote(noOutbound))
       : '(name = "outbound", external = (address = "unix:outbound.sock", http = (style = proxy)))',
     ...state.services,
+    ...called.map(
+      (_, i) => `(name = "service${i}", external = (address = "unix:service${i}.sock", http = ()))`,
+    ),
   ]
   if (app.assetsBinding)
     services.push('(name = "assets", external = (address = "unix:assets.sock", http = ()))')
@@ -87,6 +94,11 @@ export function appConfig(app: App): Config {
     ),
   }
 }
+
+/** The projects that it calls by service bindings; each has a socket of its own, `service0.sock` and so on. */
+export const calledBy = ({ bindings }: Pick<App, 'bindings'>): string[] => [
+  ...new Set(bindings.flatMap((it) => (it.type === 'service' ? [it.service] : []))),
+]
 
 /** What must be there for the app to be called by. */
 function handlersOf({ scheduled, queueConsumers }: App): string[] {

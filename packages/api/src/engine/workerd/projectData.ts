@@ -269,6 +269,7 @@ const keeper = (projectId: string): HostedApp => ({
   deploymentId: `databases-${projectId}`,
   revision: '0',
   projectId,
+  accountId: '',
   main: '',
   compatibilityDate: '2026-05-01',
   compatibilityFlags: [],

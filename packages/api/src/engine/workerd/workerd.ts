@@ -23,7 +23,7 @@ import type {
 } from '../Engine.ts'
 import { Apps } from './apps.ts'
 import { findBinary, reachable } from './binary.ts'
-import type { BootOptions } from './boot.ts'
+import type { BootOptions, Services } from './boot.ts'
 import { openProcessClock } from './clock.ts'
 import { executeConfig } from './config.ts'
 import { Configs } from './configs.ts'
@@ -64,6 +64,8 @@ export interface WorkerdOptions {
   egress?: EgressOptions
   events: EngineEvents
   logger: Pick<Logger, 'info' | 'warn' | 'error'>
+  /** Answers what an app asks of its service bindings. */
+  services?: Services
   /** Answers what an app asks of its assets binding. */
   assets?: (deploymentId: string, request: IncomingMessage, response: ServerResponse) => void
   now?: () => number
@@ -202,7 +204,7 @@ class WorkerdEngine implements Engine {
     runDir: string,
     giveBack: () => void,
   ): Started {
-    const { pool: poolOptions, events, logger, idleMs, assets } = this.#options
+    const { pool: poolOptions, events, logger, idleMs, assets, services } = this.#options
     const clock = openProcessClock()
     const watchdog = new Watchdog(clock)
     const processes = new Processes(sandbox, runDir)
@@ -228,6 +230,7 @@ class WorkerdEngine implements Engine {
       events,
       egress,
       ...(assets ? { assets } : {}),
+      ...(services ? { services } : {}),
       now,
     }
     const supervision = new Supervision({

@@ -1,0 +1,51 @@
+import type { IncomingMessage } from 'node:http'
+import { limits } from '@jackcloud/sdk/wire'
+import { JackError } from '../Errors.ts'
+import type { Caller } from './forward.ts'
+
+export interface ServiceCall {
+  caller: { projectId: string; accountId: string }
+  /** The name of the project that is called. */
+  service: string
+}
+
+/**
+ * Keeps apps that call each other from calling in circles. A request that is passed on carries how many apps it went
+ * through. An app may make a new one instead, and then nobody can tell what for; but a circle of those waits for
+ * itself, so it ends when one of its projects has as many calls under way as it may have.
+ */
+export class ServiceCalls {
+  readonly #underWay = new Map<string, number>()
+
+  /** Counts a call while `work` is done. Throws `loop_detected`. */
+  async during<T>(
+    { caller: { projectId, accountId }, service }: ServiceCall,
+    req: IncomingMessage,
+    work: (caller: Caller) => Promise<T>,
+  ): Promise<T> {
+    const { hops: mostHops, callsUnderWay } = limits.services
+    const hops = Number(req.headers['x-jack-hops'] ?? 0) + 1
+    // What is no number came from nobody but the app itself.
+    if (!(hops <= mostHops)) {
+      throw new JackError('loop_detected', `The request went through ${mostHops} apps already.`, {
+        hint: 'Look for service bindings that lead back to where they came from.',
+      })
+    }
+    const count = this.#underWay.get(projectId) ?? 0
+    if (count >= callsUnderWay) {
+      throw new JackError(
+        'loop_detected',
+        `The project has ${callsUnderWay} calls of other projects under way.`,
+        { hint: 'Its service bindings may lead in a circle; otherwise call less at a time.' },
+      )
+    }
+    this.#underWay.set(projectId, count + 1)
+    try {
+      return await work({ accountId, service, hops })
+    } finally {
+      const left = (this.#underWay.get(projectId) ?? 1) - 1
+      if (left > 0) this.#underWay.set(projectId, left)
+      else this.#underWay.delete(projectId)
+    }
+  }
+}
