@@ -24,6 +24,8 @@ export interface Jack {
   engine: Engine
   blobs: Blobs
   env: EnvStore
+  /** An empty folder for what is put together and deleted again. On the same disk as the data. */
+  scratchDir: string
   recorder: Recorder
   routes: Pick<Routes, 'forget'>
   urls: Urls

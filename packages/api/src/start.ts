@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { mkdir, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
@@ -7,11 +8,12 @@ import { createApp } from './app.ts'
 import { type Config, isLoopback } from './Config.ts'
 import { JackError } from './Errors.ts'
 import type { Engine } from './engine/Engine.ts'
-import { createWorkerdEngine } from './engine/workerd/index.ts'
+import { createWorkerdEngine, stateRoot } from './engine/workerd/index.ts'
 import { Gateway } from './gateway/gateway.ts'
 import { Meter } from './gateway/meter.ts'
 import { Recorder } from './gateway/recorder.ts'
 import { Routes } from './gateway/routes.ts'
+import { serveOperator } from './http/operator.ts'
 import { makeId } from './Id.ts'
 import type { Jack } from './jack.ts'
 import { createListener, serve } from './server.ts'
@@ -29,7 +31,9 @@ import { listen } from './store/notices.ts'
 import { PayerCache } from './store/payerCache.ts'
 import { every } from './store/periodic.ts'
 import { setInactivity } from './store/projects.ts'
+import { finishRestore } from './store/restore.ts'
 import { chargeDue } from './store/runtime.ts'
+import { openSnapshot } from './store/snapshot.ts'
 import * as usage from './store/usage.ts'
 import { makeUrls } from './Urls.ts'
 import { collect } from './verbs/collect.ts'
@@ -117,6 +121,14 @@ async function open(
     captures.flush()
     return background.drain()
   })
+  const restored = await finishRestore({
+    dataDir: data.path,
+    db,
+    connection,
+    encryptionKey: config.encryptionKey,
+    stateDir: () => stateRoot(join(config.dataDir, 'engine')),
+  })
+  if (restored) log.info({ from: restored.url, madeAt: restored.made_at }, 'backup restored')
   const migrated = await migrate(db)
   if (migrated.length > 0) log.info({ migrations: migrated }, 'schema brought up to date')
   // Nobody else uses this database: what is unfinished in it was cut off.
@@ -206,6 +218,7 @@ async function open(
     payers,
     engine,
     blobs,
+    scratchDir: await emptyFolder(join(config.dataDir, 'scratch')),
     recorder,
     routes,
     log,
@@ -246,6 +259,9 @@ async function open(
   })
   opened.push(() => rolling.stop())
 
+  const snapshot = () => openSnapshot(connection)
+  const operator = await serveOperator(jack, data.path, snapshot)
+  opened.push(() => operator.close())
   gateway = new Gateway(jack, routes)
   serve(server, jack, createApp(jack), gateway)
   return {
@@ -296,3 +312,9 @@ function authorityOf(config: Config, port: number): string {
 
 const hostForUrl = (host: string): string =>
   host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
+
+async function emptyFolder(path: string): Promise<string> {
+  await rm(path, { recursive: true, force: true })
+  await mkdir(path, { mode: 0o700 })
+  return path
+}

@@ -50,6 +50,8 @@ const groups: Record<string, [name: string, summary: string, load: () => Promise
     ['receipts', 'everything that moved money', () => import('./commands/receipts.ts')],
   ],
   'Upkeep:': [
+    ['backup', 'save a whole running cloud of this machine', () => import('./commands/backup.ts')],
+    ['restore', 'put a backup into an empty folder', () => import('./commands/restore.ts')],
     ['doctor', 'check that everything is in order', () => import('./commands/doctor.ts')],
     ['config', 'show each setting and where it comes from', () => import('./commands/config.ts')],
     ['completion', 'completion for your shell', () => import('./commands/completion.ts')],

@@ -1,6 +1,7 @@
 import {
   chmodSync,
   closeSync,
+  existsSync,
   ftruncateSync,
   mkdirSync,
   openSync,
@@ -8,6 +9,7 @@ import {
   readFileSync,
   realpathSync,
   statSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -49,6 +51,12 @@ export function openDataDirectory(path: string): DataDirectory {
       hint: 'Stop it, or choose another data directory.',
     })
   }
+  try {
+    requireFormat(join(directory, 'format'))
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
   ftruncateSync(fd)
   writeSync(fd, `${process.pid}\n`)
   let held = true
@@ -58,6 +66,22 @@ export function openDataDirectory(path: string): DataDirectory {
       if (held) closeSync(fd)
       held = false
     },
+  }
+}
+
+/** Rises when a later version keeps its files in a way that this one would misread. */
+const FORMAT = 1
+
+/** Throws `conflict` when a later version wrote here. What has no format is of before there was one. */
+function requireFormat(file: string): void {
+  const text = existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined
+  if (text === undefined) writeFileSync(file, `${FORMAT}\n`, { mode: 0o600, flush: true })
+  else if (!(Number(text) <= FORMAT)) {
+    throw new JackError(
+      'conflict',
+      `The data directory has format ${text.slice(0, 20)}, and this Jack knows up to ${FORMAT}.`,
+      { hint: 'Start the version that wrote it, or a later one.' },
+    )
   }
 }
 

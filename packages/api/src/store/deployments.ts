@@ -125,19 +125,22 @@ export async function removeOld(
   return rows.map((row) => row.id)
 }
 
+/** A query of every blob that something needs, as `sha256`, which may be null. */
+export const neededBlobs = `
+  select module ->> 'sha256' as sha256
+    from deployment, jsonb_array_elements(version -> 'modules') as module
+  union all
+  select file ->> 'sha256'
+    from deployment, jsonb_array_elements(nullif(version -> 'assets', 'null') -> 'files') as file
+  union all
+  select version ->> 'sourceMap' from deployment`
+
 /** Those of the blobs that a version of a project needs. */
 export async function blobsNeeded(db: Db, sha256s: string[]): Promise<Set<string>> {
   const { rows } = await sql<{ sha256: string }>`
-    with needed as (
-      select module ->> 'sha256' as sha256
-        from deployment, jsonb_array_elements(version -> 'modules') as module
-      union all
-      select file ->> 'sha256'
-        from deployment, jsonb_array_elements(nullif(version -> 'assets', 'null') -> 'files') as file
-      union all
-      select version ->> 'sourceMap' from deployment
-    )
-    select distinct sha256 from needed where sha256 = any(${sha256s})`.execute(db)
+    select distinct sha256 from (${sql.raw(neededBlobs)}) as it where sha256 = any(${sha256s})`.execute(
+    db,
+  )
   return new Set(rows.map((row) => row.sha256))
 }
 

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
 import { JackError } from '../Errors.ts'
 import type { Db } from './database.ts'
 
@@ -139,6 +139,10 @@ export class EnvStore {
       .execute()
   }
 
+  keyCheck(): string {
+    return keyCheck(this.#key)
+  }
+
   /** @param context must be the same to open it again */
   seal(context: string, value: string): Buffer {
     const nonce = randomBytes(12)
@@ -154,3 +158,7 @@ export class EnvStore {
     return decipher.update(sealed.subarray(28), undefined, 'utf8') + decipher.final('utf8')
   }
 }
+
+/** Tells a key from any other, and tells nobody the key. */
+export const keyCheck = (key: Buffer): string =>
+  createHash('sha256').update('jack encryption key ').update(key).digest('hex').slice(0, 16)

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 
 /** A secret kept in a file that only its owner can read; undefined when there is none. */
 export const readSecret = (path: string): Promise<string | undefined> =>
@@ -29,4 +30,14 @@ export async function encryptionKey(given: string | undefined, path: string): Pr
   const key = randomBytes(32)
   await writeSecret(path, key.toString('base64'))
   return key
+}
+
+/** What a server keeps for itself in its data directory, by name of the file. */
+export async function keptSecrets(dataDir: string): Promise<Map<string, string>> {
+  const secrets = new Map<string, string>()
+  for (const name of ['encryption.key', 'token']) {
+    const secret = await readSecret(join(dataDir, name))
+    if (secret !== undefined) secrets.set(name, secret)
+  }
+  return secrets
 }

@@ -1,1 +1,2 @@
+export { stateRoot } from './stateDirs.ts'
 export { createWorkerdEngine } from './workerd.ts'

@@ -25,7 +25,7 @@ export class StateDirs {
 
   /** @param dataDir its folder `state` holds the directories, or leads to where sandboxed users can reach them */
   constructor(dataDir: string) {
-    this.#root = openRoot(dataDir)
+    this.#root = stateRoot(dataDir)
   }
 
   path(projectId: string): string {
@@ -86,9 +86,11 @@ export class StateDirs {
   readonly #names = (projectId: string) => `${this.path(projectId)}.databases.json`
 }
 
-function openRoot(dataDir: string): string {
+/** The folder that holds the data of all projects; made when it is missing. */
+export function stateRoot(dataDir: string): string {
   const near = join(dataDir, 'state')
   const made = join(dataDir, 'state.made')
+  mkdirSync(dataDir, { recursive: true })
   if (!existsSync(near)) {
     if (existsSync(made))
       throw new JackError('unavailable', `${near} is gone, and with it what projects keep.`, {
