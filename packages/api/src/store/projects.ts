@@ -182,6 +182,14 @@ export async function touch(
   return toProject(row)
 }
 
+/** Notes that the projects of an account are wanted: somebody paid for them. */
+export async function touchAll(db: Db, accountId: string, now: Date): Promise<void> {
+  await sql`
+    update project set active_at = ${now},
+      expires_at = case when ttl_hours is null then expires_at + (${now} - active_at) else expires_at end
+    where account_id = ${accountId} and status <> 'expired'`.execute(db)
+}
+
 /**
  * Notes which projects had requests, or money that was meant for them, since a moment. Answers those whose end was
  * near: what gateways know of them is not true any more.
@@ -247,6 +255,14 @@ export async function expireDue(db: Db, now: Date): Promise<Project[]> {
     where status <> 'expired' and expires_at <= ${now}
     returning *`.execute(db)
   return rows.map(toProject)
+}
+
+/** Lets an expired project be what it was before: active, or suspended. */
+export async function unexpire(db: Db, projectId: string): Promise<void> {
+  await sql`
+    update project set expired_at = null, reason = null,
+      status = case when suspension is null then 'active' else 'suspended' end
+    where project_id = ${projectId} and status = 'expired'`.execute(db)
 }
 
 /** Expired projects that are not kept any longer. */

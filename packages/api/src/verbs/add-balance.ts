@@ -2,6 +2,7 @@ import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import type { Payer } from '../Payer.ts'
 import { grant } from '../store/ledger.ts'
+import * as projects from '../store/projects.ts'
 import { resumeProjects } from './resume-projects.ts'
 
 /**
@@ -21,5 +22,6 @@ export async function addBalance(
     })
   }
   await grant(jack.db, { id, accountId, amountMicroUsd })
+  await projects.touchAll(jack.db, accountId, jack.now())
   return resumeProjects(jack, { accountId })
 }

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { endsSoon, expiryOf, isExpired } from '../Project.ts'
 import { grant } from '../store/ledger.ts'
 import * as projects from '../store/projects.ts'
+import { suspend } from '../store/suspensions.ts'
 import { type TestCloud, testCloud } from '../testing/cloud.ts'
 import { sweep } from './sweep.ts'
 
@@ -53,21 +54,6 @@ test('a project that nobody uses expires after a week, and any use begins the we
   expect(await read('used')).toMatchObject({ status: 'expired', reason: 'Nobody used it.' })
   expect((await cloud.live(url)).status).toBe(410)
 })
-
-test('money that comes in for a project keeps it', async () => {
-  await deploy('funded')
-  await age('funded', 6.5)
-  const accountId = await accountOf('funded')
-  await grant(cloud.jack.db, { id: 'fund-1', accountId, amountMicroUsd: 1n, kind: 'fund' })
-  await sweep(cloud.jack)
-  expect(daysLeft(await read('funded'))).toBeCloseTo(7, 2)
-})
-
-const accountOf = async (name: string) => {
-  const { rows } = await sql<{ account_id: string }>`
-    select account_id from project where name = ${name}`.execute(cloud.jack.db)
-  return rows[0]?.account_id as string
-}
 
 test('near the end, the API, the deploy and the live URL say so; renewing gives the whole time again', async () => {
   const { url, warnings } = await deploy('ending', { ttl_hours: 48 })
@@ -131,15 +117,16 @@ test('what has expired is kept for a week, and renewing brings it back with its 
   }
 })
 
-test('renewing lifts no suspension', async () => {
-  await deploy('stopped')
-  await sql`update project set status = 'suspended', reason = 'r' where name = 'stopped'`.execute(
-    cloud.jack.db,
-  )
-  expect((await cloud.api('POST', '/v1/projects/stopped/renew', {})).json).toMatchObject({
-    status: 'suspended',
-    reason: 'r',
-  })
+test('renewing lifts no suspension, also not that of a project that has expired since', async () => {
+  const { project_id } = await deploy('stopped')
+  const { db } = cloud.jack
+  await suspend(db, project_id, { code: 'runaway', evidence: {}, now: new Date() })
+  const renew = async () => (await cloud.api('POST', '/v1/projects/stopped/renew', {})).json
+  expect(await renew()).toMatchObject({ status: 'suspended' })
+  await age('stopped', 8)
+  await sweep(cloud.jack)
+  expect(await read('stopped')).toMatchObject({ status: 'expired' })
+  expect(await renew()).toMatchObject({ status: 'suspended', kept_until: null })
 })
 
 test('time in which the cloud stood still counts for nobody', async () => {
@@ -163,6 +150,20 @@ test('an operator changes how long unused projects live, or lets them live for e
   expect(await read('configured')).toMatchObject({ expires_at: null, warnings: [] })
   await projects.setInactivity(db, 7)
   expect(daysLeft(await read('configured'))).toBeCloseTo(7, 2)
+})
+
+// The last, since it is for every project.
+test('money that comes in keeps what it is for', async () => {
+  const { project_id } = await deploy('funded')
+  await age('funded', 6.5)
+  await cloud.api('POST', '/v1/balance', { amount_usd: '1' })
+  expect(daysLeft(await read('funded'))).toBeCloseTo(7, 2)
+  await age('funded', 6.5)
+  const { db } = cloud.jack
+  const { accountId } = (await projects.findById(db, project_id)) as { accountId: string }
+  await grant(db, { id: 'fund-1', accountId, amountMicroUsd: 1n, kind: 'fund' })
+  await sweep(cloud.jack)
+  expect(daysLeft(await read('funded'))).toBeCloseTo(7, 2)
 })
 
 test('nothing is over before its time, and everything warns before it is over', () => {

@@ -16,12 +16,11 @@ export async function renew(
 ): Promise<Project> {
   const now = jack.now()
   return changeProject(jack, project.label, async (db) => {
-    const current = (await projects.lock(db, project.projectId)) ?? project
+    await projects.unexpire(db, project.projectId)
     return projects.change(db, project.projectId, {
       ttlHours,
       expiresAt: expiryOf(ttlHours, jack.config.inactiveDays, now),
       activeAt: now,
-      ...(current.status === 'expired' && { status: 'active' as const, reason: null }),
     })
   })
 }
