@@ -87,8 +87,13 @@ export class Egress {
     })
     const way: Way = { number: ++this.#next, app, path, uid, closing: false, closed, close }
     this.#ways.set(way.number, way)
-    if (this.#child) await this.#hand(this.#child, way)
-    else if (!this.#again) await this.#start()
+    try {
+      if (this.#child) await this.#hand(this.#child, way)
+      else if (!this.#again) await this.#start()
+    } catch (error) {
+      this.#end(way)
+      throw error
+    }
     return () => {
       if (!way.closing) this.#end(way)
       return closed
@@ -124,7 +129,8 @@ export class Egress {
     })
     this.#child = child
     this.#startedAt = performance.now()
-    child.on('error', () => {})
+    // That it was not even started; of the rest its exit tells.
+    child.on('error', () => child.pid === undefined && this.#ended(null, null))
     child.on('message', (message: FromProcess) => this.#hear(message))
     child.stderr?.on('data', (text: Buffer) =>
       this.#parent.logger.warn({ output: String(text).slice(0, 2_000) }, 'the way out says'),

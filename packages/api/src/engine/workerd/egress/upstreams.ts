@@ -36,10 +36,13 @@ export class Upstreams {
   /**
    * A request to the target with the method and headers of the app's, whose body is not sent yet. The connection goes
    * to an address that was checked, by whatever name. It fails with a refusal, or with what went wrong.
+   *
+   * @param connected called when there is somebody to send it to
    */
   async request(
     target: Target,
     incoming: IncomingMessage,
+    connected: () => void,
     upgrade = false,
   ): Promise<ClientRequest> {
     const { secure, host, port } = target
@@ -73,9 +76,12 @@ export class Upstreams {
       CONNECT_MS,
     )
     upstream.once('socket', (socket: Socket) => {
-      const connected = () => clearTimeout(slow)
-      if (socket.connecting) socket.once(secure ? 'secureConnect' : 'connect', connected)
-      else connected()
+      const ready = () => {
+        clearTimeout(slow)
+        connected()
+      }
+      if (socket.connecting) socket.once(secure ? 'secureConnect' : 'connect', ready)
+      else ready()
     })
     upstream.once('close', () => clearTimeout(slow))
     upstream.once('timeout', () =>

@@ -51,8 +51,8 @@ export class WayOut {
     )
     this.#server.on('clientError', (_error, socket) => socket.destroy())
     this.#listener = listener
-    // The runtime opens one for each request that runs or waits.
-    listener.maxConnections = limits.connections + limits.waiting + 64
+    // The runtime opens one for each request, also for those that are refused.
+    listener.maxConnections = limits.connections + limits.waiting + 1024
     listener.on('connection', (socket: Socket) => {
       this.#keep(socket)
       this.#server.emit('connection', socket)
@@ -83,11 +83,6 @@ export class WayOut {
       const leave = await this.#traffic.enter(outgoing)
       outgoing.once('close', leave)
       if (outgoing.destroyed) return leave()
-      this.#used.requests++
-      incoming.on('data', (chunk: Buffer) => {
-        this.#used.bytesOut += chunk.length
-      })
-      incoming.pause()
       await this.#forward(target, incoming, outgoing)
     } catch (error) {
       incoming.resume()
@@ -100,10 +95,20 @@ export class WayOut {
     incoming: IncomingMessage,
     outgoing: ServerResponse,
   ): Promise<void> {
-    const upstream = await this.#upstreams.request(target, incoming)
     const hasBody =
       incoming.headers['transfer-encoding'] !== undefined ||
       Number(incoming.headers['content-length'] ?? 0) > 0
+    const count = (chunk: Buffer) => {
+      this.#used.bytesOut += chunk.length
+    }
+    const upstream = await this.#upstreams.request(target, incoming, () => {
+      this.#used.requests++
+      if (!hasBody || upstream.destroyed) return
+      // Some servers answer before the body, or do not want it.
+      upstream.flushHeaders()
+      incoming.on('data', count)
+      incoming.pipe(upstream)
+    })
     upstream.on('response', (response) => this.#giveBack(response, outgoing))
     upstream.on('upgrade', (_response, socket) => {
       socket.destroy()
@@ -118,6 +123,7 @@ export class WayOut {
     })
     upstream.on('close', () => {
       // What the app still sends is for nobody.
+      incoming.off('data', count)
       incoming.unpipe(upstream)
       incoming.resume()
     })
@@ -129,11 +135,7 @@ export class WayOut {
       if (!upstream.writableFinished) upstream.destroy()
     })
     if (outgoing.destroyed) upstream.destroy()
-    else if (hasBody) incoming.pipe(upstream)
-    else {
-      incoming.resume()
-      upstream.end()
-    }
+    else if (!hasBody) upstream.end()
   }
 
   #giveBack(response: IncomingMessage, outgoing: ServerResponse): void {
@@ -167,10 +169,16 @@ export class WayOut {
       const leave = await this.#traffic.enter(socket)
       socket.once('close', leave)
       if (socket.destroyed) return leave()
-      this.#used.requests++
       // A socket that is not read does not say that its other end is gone; nothing comes before the handshake is over.
       socket.resume()
-      const upstream = await this.#upstreams.request(target, incoming, true)
+      const upstream = await this.#upstreams.request(
+        target,
+        incoming,
+        () => {
+          this.#used.requests++
+        },
+        true,
+      )
       socket.once('close', () => upstream.destroy())
       upstream.on('error', (error) => refuse(outgoing, failure(target, error)))
       upstream.on('response', (response) => this.#giveBack(response, outgoing))
@@ -213,6 +221,9 @@ export class WayOut {
   #target(incoming: IncomingMessage): Target {
     const target = targetOf(incoming.url)
     if (!target) throw new Refusal(400, 'Only whole http and https URLs can be fetched.')
+    const coding = incoming.headers['transfer-encoding']
+    if (coding !== undefined && coding.toLowerCase() !== 'chunked')
+      throw new Refusal(400, 'A body comes as it is or in chunks.')
     if (!this.#mayReach(target))
       throw new Refusal(
         403,
