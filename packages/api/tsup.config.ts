@@ -8,6 +8,7 @@ export default defineConfig({
     // And so is a process.
     egressProcess: 'src/engine/workerd/egress/process.ts',
     watchdogThread: 'src/engine/workerd/watchdogThread.ts',
+    sourceMapThread: 'src/gateway/sourceMapThread.ts',
   },
   format: 'esm',
   target: 'node22',

@@ -52,6 +52,10 @@ const Environment = z.object({
   JACK_LOCAL_CREDIT_USD: z.string().default('100'),
   /** Days without a request, a deploy or money after which a project without a time to live expires; 0 is never. */
   JACK_INACTIVE_DAYS: number(7),
+  /** How long lines of apps are kept, and how many, and how much text, of one project. */
+  JACK_APP_LOG_DAYS: number(7),
+  JACK_APP_LOG_LINES: number(10_000),
+  JACK_APP_LOG_MB: number(20),
   /** Versions of a project that are kept, besides those that were live in the last 30 days. */
   JACK_VERSIONS_KEPT: number(20),
 })
@@ -101,6 +105,11 @@ export function readConfig(env: Record<string, string | undefined>) {
     trustedProxies: it.JACK_TRUSTED_PROXIES,
     logLevel: it.JACK_LOG_LEVEL,
     localCreditUsd: it.JACK_LOCAL_CREDIT_USD,
+    appLog: {
+      ageMs: it.JACK_APP_LOG_DAYS * 86_400_000,
+      lines: it.JACK_APP_LOG_LINES,
+      bytes: it.JACK_APP_LOG_MB * 1_048_576,
+    },
     inactiveDays: it.JACK_INACTIVE_DAYS,
     versionsKept: it.JACK_VERSIONS_KEPT,
   }

@@ -10,9 +10,11 @@ import { JackError } from './Errors.ts'
 import type { Engine } from './engine/Engine.ts'
 import { createWorkerdEngine, stateRoot } from './engine/workerd/index.ts'
 import { Gateway } from './gateway/gateway.ts'
+import { Logbook } from './gateway/logbook.ts'
 import { Meter } from './gateway/meter.ts'
 import { Recorder } from './gateway/recorder.ts'
 import { Routes } from './gateway/routes.ts'
+import { SourceMaps } from './gateway/sourceMaps.ts'
 import { serveOperator } from './http/operator.ts'
 import { makeId } from './Id.ts'
 import type { Jack } from './jack.ts'
@@ -39,6 +41,7 @@ import { makeUrls } from './Urls.ts'
 import { collect } from './verbs/collect.ts'
 import { endVersions } from './verbs/end-versions.ts'
 import { ensureLocalAccount } from './verbs/ensure-local-account.ts'
+import { loadSource } from './verbs/load-source.ts'
 import { rollUsage } from './verbs/roll-usage.ts'
 import { runDueCrons } from './verbs/run-due-crons.ts'
 import { chargeEveryMs, settleRuntime } from './verbs/settle-runtime.ts'
@@ -140,14 +143,6 @@ async function open(
     (batch) => usage.store(db, batch),
     () => new Date(),
   )
-  const recorder = new Recorder(relaxedDb, meter, (err) => log.warn({ err }, 'recorder'))
-  recorder.start(config.flushMs)
-  opened.push(async () => {
-    await recorder.stop()
-    await chargeDue(db, `run_${run}.exit`, { now: new Date() }).catch((err) =>
-      log.error({ err }, 'charging at the end'),
-    )
-  })
   const blobs = new Blobs(join(config.dataDir, 'blobs'), (path) =>
     log.error(
       { path },
@@ -155,6 +150,17 @@ async function open(
     ),
   )
   await blobs.prepare()
+  const sourceMaps = new SourceMaps((id) => loadSource({ db, blobs }, id))
+  opened.push(() => sourceMaps.close())
+  const logbook = new Logbook(relaxedDb, (lines) => sourceMaps.mapped(lines))
+  const recorder = new Recorder(logbook, meter, (err) => log.warn({ err }, 'recorder'))
+  recorder.start(config.flushMs)
+  opened.push(async () => {
+    await recorder.stop()
+    await chargeDue(db, `run_${run}.exit`, { now: new Date() }).catch((err) =>
+      log.error({ err }, 'charging at the end'),
+    )
+  })
   const routes = new Routes(db)
   const payers = new PayerCache(relaxedDb)
   let started: Engine | undefined

@@ -1,10 +1,6 @@
-import type { Db } from '../store/database.ts'
-import * as logs from '../store/logs.ts'
+import type { NewLogLine } from '../store/logs.ts'
+import type { Logbook } from './logbook.ts'
 import type { Meter } from './meter.ts'
-
-/** Most lines that wait for the next flush; what comes beyond is counted and told as one line. */
-const waitingLines = 5_000
-const waitingPerProject = 1_000
 
 /**
  * Collects what apps print and use, and stores it in batches: a request or a log line costs no query.
@@ -12,17 +8,14 @@ const waitingPerProject = 1_000
  */
 export class Recorder {
   readonly meter: Meter
-  #lines: logs.NewLogLine[] = []
-  #perProject = new Map<string, number>()
-  #dropped = new Map<string, number>()
   #timer: NodeJS.Timeout | undefined
   #flushing: Promise<void> = Promise.resolve()
 
-  readonly #db: Db
+  readonly #logbook: Logbook
   readonly #onError: (error: unknown) => void
 
-  constructor(db: Db, meter: Meter, onError: (error: unknown) => void) {
-    this.#db = db
+  constructor(logbook: Logbook, meter: Meter, onError: (error: unknown) => void) {
+    this.#logbook = logbook
     this.meter = meter
     this.#onError = onError
   }
@@ -47,14 +40,8 @@ export class Recorder {
     this.meter.egress(...counted)
   }
 
-  line(line: logs.NewLogLine): void {
-    const count = this.#perProject.get(line.projectId) ?? 0
-    if (count >= waitingPerProject || this.#lines.length >= waitingLines) {
-      this.#dropped.set(line.projectId, (this.#dropped.get(line.projectId) ?? 0) + 1)
-      return
-    }
-    this.#perProject.set(line.projectId, count + 1)
-    this.#lines.push(line)
+  line(line: NewLogLine): void {
+    this.#logbook.line(line)
   }
 
   /** Stores everything that waits. Never rejects; what could not be stored is tried again with the next flush. */
@@ -69,29 +56,6 @@ export class Recorder {
   }
 
   async #flush(): Promise<void> {
-    const lines = this.#lines
-    for (const [projectId, count] of this.#dropped) {
-      lines.push({
-        projectId,
-        deploymentId: null,
-        at: new Date(),
-        level: 'warn',
-        message: `[${count} lines dropped: too many at once]`,
-      })
-    }
-    this.#lines = []
-    this.#perProject = new Map()
-    this.#dropped = new Map()
-    try {
-      await this.meter.flush()
-    } catch (error) {
-      this.#onError(error)
-    }
-    try {
-      await logs.append(this.#db, lines)
-    } catch (error) {
-      this.#onError(error)
-      for (const line of lines) this.line(line)
-    }
+    for (const part of [this.meter, this.#logbook]) await part.flush().catch(this.#onError)
   }
 }

@@ -1,6 +1,7 @@
 import type { Scope } from '@jackcloud/sdk/wire'
 import type { ColumnType, Generated, JSONColumnType } from 'kysely'
 import type { Version } from '../Deployment.ts'
+import type { LineKind } from '../engine/Engine.ts'
 import type { ProjectStatus } from '../Project.ts'
 import type { Evidence, SuspensionCode } from '../Suspension.ts'
 
@@ -92,6 +93,14 @@ export interface ProjectTables {
     at: Date
     level: number
     message: string
+    request_id: string | null
+    kind: Generated<LineKind>
+  }
+  log_extent: {
+    project_id: string
+    lines: bigint
+    bytes: bigint
+    oldest_at: Date
   }
   usage_minute: {
     project_id: string

@@ -15,10 +15,6 @@ const minute = 60_000
 const hour = 60 * minute
 const day = 24 * hour
 
-/** How long log lines are kept, and how many of one project. */
-const logDays = 7
-const logLinesKept = 10_000
-
 /** Ends what has reached its time: projects, log lines, stored answers, and reservations of work that a crash cut off. */
 export async function sweep(jack: Jack): Promise<void> {
   const now = jack.now()
@@ -32,7 +28,7 @@ export async function sweep(jack: Jack): Promise<void> {
   await releaseAbandoned(jack.db, ago(5 * minute))
   await idempotency.forgetOld(jack.db, ago(day))
   await stagedFiles.forgetOld(jack.db, ago(limits.staging.hours * hour))
-  await logs.trim(jack.db, ago(logDays * day), logLinesKept)
+  await logs.trim(jack.relaxedDb, now, jack.config.appLog)
 }
 
 /** Moves the ends of what was used. Reads what the recorder stored anyway: a request costs no query. */

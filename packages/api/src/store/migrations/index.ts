@@ -6,6 +6,7 @@ import { runtime } from './0005-runtime.ts'
 import { lifecycle } from './0006-lifecycle.ts'
 import { staging } from './0007-staging.ts'
 import { cron } from './0008-cron.ts'
+import { logs } from './0009-logs.ts'
 
 /**
  * Every change of the schema, oldest first: name and SQL. What was released is never edited, only added to.
@@ -20,4 +21,5 @@ export const migrations: Record<string, string> = {
   '0006-lifecycle': lifecycle,
   '0007-staging': staging,
   '0008-cron': cron,
+  '0009-logs': logs,
 }
