@@ -35,7 +35,7 @@ export function createPrint(
     if (!json) stderr.write(`${redact(text)}\n`)
   }
   const data = (value: unknown) => {
-    stdout.write(`${JSON.stringify(value)}\n`)
+    stdout.write(`${quiet(JSON.stringify(value))}\n`)
   }
   return {
     json,
@@ -72,10 +72,21 @@ export const paint = (
 /** Tokens never reach a terminal, a log or an error. */
 export const redact = (text: string): string => text.replace(/jkt_[\w-]{4,}/g, 'jkt_***')
 
+/** JSON that steers no terminal either: of control characters it escapes only the first 32 by itself. */
+const quiet = (json: string): string =>
+  json.replace(
+    /[\u007f-\u009f]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+
 /** Text of programs, without anything that steers a terminal. */
 export const plain = (text: string): string =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must go
-  stripVTControlCharacters(text).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '')
+  stripVTControlCharacters(text).replace(
+    // Also what ends a line or turns the direction of the text without being a control character.
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must go
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    '',
+  )
 
 export function failureText(failure: Failure, verbose = false): string {
   const lines = [

@@ -331,6 +331,8 @@ async function* follow(
   signal?: AbortSignal,
 ): AsyncGenerator<LogEntry> {
   let last = lastEventId
+  // Whoever has heard from the server before waits while it is started anew.
+  const most = () => (last === undefined ? connection.retries + 3 : connection.retries + 100)
   for (let failures = 0; ; failures++) {
     const silence = new AbortController()
     let timer = setTimeout(() => silence.abort(), silenceMs)
@@ -358,7 +360,7 @@ async function* follow(
     } catch (error) {
       if (signal?.aborted) return
       if (error instanceof JackError && !mayComeBack(error)) throw error
-      if (failures >= connection.retries + 3) throw error
+      if (failures >= most()) throw error
     } finally {
       clearTimeout(timer)
       silence.abort()

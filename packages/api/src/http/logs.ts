@@ -51,6 +51,7 @@ function filterOf(jack: Jack, query: z.output<typeof LogQuery>): logs.LogFilter 
     minLevel: query.level,
     query: query.query,
     deploymentId: query.deployment,
+    requestId: query.request,
     limit: query.limit,
   }
 }
@@ -74,8 +75,9 @@ function place(followed: Map<string, number>, accountId: string): () => void {
 }
 
 /**
- * New lines as they come (server-sent events), each with its id, so that a broken stream goes on where it ended. Ends
- * with the token or the project.
+ * New lines as they come (server-sent events), each with its id, so that a broken stream goes on where it ended. When
+ * there are none, an event `cursor` says from time to time how far the log was looked through. Ends with the token or
+ * the project.
  */
 function follow(
   c: Context<Door>,
@@ -87,29 +89,28 @@ function follow(
   const payerNow = async () => requirePayer(await authenticate(jack, c.req.header('authorization')))
   const tell = async (stream: SSEStreamingApi) => {
     let { after } = filter
-    let shownAt = Date.now()
-    for (let first = true; !stream.aborted && !jack.closing.aborted; first = false) {
-      if (!first) await setTimeout(lookMs, undefined, { signal: jack.closing }).catch(() => {})
+    let shownAt = 0
+    for (let pause = 0; !stream.aborted && !jack.closing.aborted; pause = lookMs) {
+      if (pause > 0) await setTimeout(pause, undefined, { signal: jack.closing }).catch(() => {})
       const payer = await payerNow()
-      const lines = await logs.read(jack.db, projectId, {
-        ...filter,
-        after: first && after === undefined ? undefined : (after ?? 0n),
-        ...(!first && { since: undefined }),
-      })
+      // First how far the log goes, then what is in it: what is written meanwhile is found the next time.
+      const newest = await logs.newestId(jack.db, projectId)
+      const forward = after !== undefined || filter.since !== undefined
+      const lines =
+        after !== undefined && newest <= after
+          ? []
+          : await logs.read(jack.db, projectId, { ...filter, after })
       for (const line of lines) {
-        await stream.writeSSE({
-          id: String(line.id),
-          event: 'log',
-          data: JSON.stringify(present(line)),
-        })
-        after = line.id
-      }
-      if (lines.length > 0) shownAt = Date.now()
-      else if (Date.now() - shownAt > heartbeatMs) {
-        await findProject(jack, payer, projectId)
-        await stream.write(': still here\n\n')
+        const data = JSON.stringify(present(line))
+        await stream.writeSSE({ id: String(line.id), event: 'log', data })
         shownAt = Date.now()
       }
+      const last: bigint = lines.at(-1)?.id ?? after ?? 0n
+      after = (forward && lines.length === filter.limit) || newest < last ? last : newest
+      if (Date.now() - shownAt < heartbeatMs) continue
+      await findProject(jack, payer, projectId)
+      await stream.writeSSE({ id: String(after), event: 'cursor', data: '{}' })
+      shownAt = Date.now()
     }
   }
   return streamSSE(c, async (stream) => {
@@ -137,4 +138,6 @@ const present = (line: logs.StoredLogLine): LogEntry => ({
   level: line.level,
   message: line.message,
   deployment_id: line.deploymentId,
+  request_id: line.requestId,
+  kind: line.kind,
 })

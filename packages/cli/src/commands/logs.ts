@@ -1,13 +1,8 @@
 import { JackError } from '@jackcloud/sdk'
+import type { LogEntry } from '@jackcloud/sdk/wire'
 import { type Command, Option } from 'commander'
 import { paint, plain } from '../print.ts'
 import { openSession } from '../session.ts'
-
-interface Line {
-  at: string
-  level: string
-  message: string
-}
 
 export default (command: Command) =>
   command
@@ -27,6 +22,7 @@ export default (command: Command) =>
     .option('--query <text>', 'only lines that contain this')
     .option('-n, --limit <count>', 'at most this many lines', count)
     .option('--deployment <id>', 'only of this version')
+    .option('--request <id>', 'only of this request: the x-request-id of its answer')
     .addHelpText('after', '\nWith --json every line is one JSON object.')
     .action(async (given, { follow, limit, ...filter }) => {
       const session = await openSession(command, { project: given })
@@ -61,10 +57,21 @@ export default (command: Command) =>
 
 const colours = { debug: 'gray', info: 'blue', log: 'white', warn: 'yellow', error: 'red' } as const
 
-export function lineOf({ at, level, message }: Line): string {
-  const colour = colours[level as keyof typeof colours] ?? 'white'
-  const time = paint('dim', at.replace('T', ' ').replace('Z', ''), process.stdout)
-  return `${time} ${paint(colour, level.padEnd(5), process.stdout)} ${plain(message)}`
+type Line = Pick<LogEntry, 'at' | 'level' | 'message' | 'request_id' | 'kind'>
+
+/**
+ * A line for people. Only a line of the log begins at the left edge, with its time: whatever else an app prints is
+ * indented, so that it cannot look like one. What Jack itself says has `jack` where the level stands.
+ */
+export function lineOf({ at, level, message, request_id, kind }: Line): string {
+  const say = (format: Parameters<typeof paint>[0], text: string) =>
+    paint(format, text, process.stdout)
+  const time = say('dim', at.replace('T', ' ').replace('Z', ''))
+  const who = say(colours[level] ?? 'white', (kind === 'notice' ? 'jack' : level).padEnd(5))
+  const [first, ...rest] = plain(message).split('\n')
+  const request = request_id === null ? '' : `  ${say('dim', plain(request_id).replaceAll('\n', ''))}`
+  const more = rest.map((line) => `    ${/^\s+at /.test(line) ? say('dim', line) : line}`)
+  return [`${time} ${who} ${first}${request}`, ...more].join('\n')
 }
 
 function count(text: string): number {

@@ -10,6 +10,10 @@ export const LogEntry = z.object({
   level: z.enum(['debug', 'info', 'log', 'warn', 'error']),
   message: z.string(),
   deployment_id: z.string().nullable(),
+  /** The answer's `x-request-id`, or an id of the run of a schedule or queue; null outside of them. */
+  request_id: z.string().nullable(),
+  /** Who says it: the app on its console, the app by an exception that nobody caught, or Jack. */
+  kind: z.enum(['console', 'exception', 'notice']),
 })
 export type LogEntry = z.infer<typeof LogEntry>
 
@@ -22,6 +26,7 @@ export const LogQuery = PageQuery.extend({
   /** Text that the message contains. */
   query: z.string().max(200).optional(),
   deployment: z.string().max(60).optional(),
+  request: z.string().max(80).optional(),
 })
 
 /** Oldest first. */
