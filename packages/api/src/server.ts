@@ -1,6 +1,7 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
+import { limits } from '@jackcloud/sdk/wire'
 import type { Hono } from 'hono'
 import type { Gateway } from './gateway/gateway.ts'
 import { clientAddress, clientScheme } from './http/address.ts'
@@ -10,11 +11,17 @@ import type { Jack } from './jack.ts'
 /**
  * One listener for both: the Host header says whether a request is for a live URL or for the API.
  */
-export function createListener() {
+export function createListener({ headersTimeoutMs = 15_000, checkEveryMs = 5_000 } = {}): Server {
   const server = createServer({
-    headersTimeout: 15_000,
+    headersTimeout: headersTimeoutMs,
+    connectionsCheckingInterval: checkEveryMs,
     requestTimeout: 600_000,
     keepAliveTimeout: 65_000,
+    // Whoever vanished without a word is found out by the kernel.
+    keepAlive: true,
+    keepAliveInitialDelay: 60_000,
+    // Any other upgrade may be ignored (RFC 9110, 7.8): curl offers h2c unasked.
+    shouldUpgradeCallback: (req) => req.headers.upgrade?.toLowerCase() === 'websocket',
   })
   server.maxRequestsPerSocket = 0
   return server
@@ -31,7 +38,19 @@ export function serve(server: Server, jack: Jack, app: Hono<Door>, gateway: Gate
     scheme: clientScheme(req, trustedProxies),
   })
 
+  // Answers that are under way on a connection: nothing else may be written into one.
+  const answering = new WeakMap<Duplex, Set<ServerResponse>>()
+
+  // Whoever asks before he sends a body that is too large anyway is told so at once, by the answer.
+  server.on('checkContinue', (req, res) => {
+    if (Number(req.headers['content-length'] ?? 0) <= limits.hosting.requestBodyBytes)
+      res.writeContinue()
+    server.emit('request', req, res)
+  })
   server.on('request', (req, res) => {
+    const answers = answering.get(req.socket) ?? new Set()
+    answering.set(req.socket, answers.add(res))
+    res.once('close', () => answers.delete(res))
     if (!isPlain(req)) {
       res.writeHead(400, { connection: 'close' }).end()
       return
@@ -62,11 +81,18 @@ export function serve(server: Server, jack: Jack, app: Hono<Door>, gateway: Gate
       socket.destroy()
     })
   })
-  server.on('clientError', (_error, socket) => {
-    if (socket.writable)
-      socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const status = clientErrors[error.code ?? ''] ?? '400 Bad Request'
+    const began = [...(answering.get(socket) ?? [])].some((res) => res.headersSent)
+    if (socket.writable && !began)
+      socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
     else socket.destroy()
   })
+}
+
+const clientErrors: Record<string, string> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
 }
 
 /**

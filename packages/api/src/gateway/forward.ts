@@ -22,14 +22,16 @@ const ofTheHop = new Set([
 ])
 
 /** Who the client is, which only the gateway says. An app that calls another one of its account may pass it on. */
-const ofTheClient = new Set([
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-proto',
-  'x-real-ip',
-  'cf-connecting-ip',
-  'forwarded',
-])
+const ofTheClient = new Set(['x-real-ip', 'true-client-ip', 'x-client-ip', 'forwarded'])
+
+/** Families of headers that say who asks and by which way: only the gateway knows. */
+const ours = /^(?:x-forwarded-|cf-|x-jack-)/
+
+/** What an app cannot say of itself. */
+const onlyOurs = /^(?:x-jack-|x-request-id$)/
+
+/** What a client cannot take away by naming it in `Connection`: without these the request would be another one. */
+const kept = new Set(['host', 'content-length', 'content-type'])
 
 export interface Client {
   address: string
@@ -54,18 +56,13 @@ export function forwardedHeaders(
   client: Client | Caller,
   requestId: string,
 ): string[] {
-  const listed = new Set(
-    (req.headers.connection ?? '')
-      .toLowerCase()
-      .split(',')
-      .map((it) => it.trim()),
-  )
+  const listed = namesIn(req.headers.connection ?? '')
   const headers: string[] = []
   const raw = req.rawHeaders
   for (let i = 0; i < raw.length; i += 2) {
     const name = (raw[i] as string).toLowerCase()
-    if (ofTheHop.has(name) || listed.has(name)) continue
-    if (!('service' in client) && ofTheClient.has(name)) continue
+    if (ofTheHop.has(name) || (listed.has(name) && !kept.has(name))) continue
+    if (!('service' in client) && (ofTheClient.has(name) || ours.test(name))) continue
     headers.push(name, raw[i + 1] as string)
   }
   if ('service' in client) {
@@ -141,18 +138,7 @@ export function forward(
         },
         onResponseStart(controller, status, _headers, message) {
           if (status < 200) return
-          const answer: string[] = []
-          const raw = controller.rawHeaders as Buffer[] | string[]
-          for (let i = 0; i + 1 < raw.length; i += 2) {
-            const name = String(raw[i]).toLowerCase()
-            if (hopHeaders.has(name) || name in extra) continue
-            answer.push(
-              name,
-              Buffer.isBuffer(raw[i + 1])
-                ? (raw[i + 1] as Buffer).toString('latin1')
-                : String(raw[i + 1]),
-            )
-          }
+          const answer = answeredHeaders(controller.rawHeaders as Buffer[])
           for (const [name, value] of Object.entries(extra)) answer.push(name, value)
           res.writeHead(status, message ?? '', answer)
           // An answer whose body takes its time shows its headers at once.
@@ -183,6 +169,31 @@ export function forward(
     )
   })
 }
+
+/** An app's headers for the client, names in lower case and values in turns: without those of its hop, and ours. */
+export function answeredHeaders(raw: (Buffer | string)[]): string[] {
+  const text = (it: Buffer | string | undefined) =>
+    Buffer.isBuffer(it) ? it.toString('latin1') : String(it)
+  const names = raw.filter((_, i) => i % 2 === 0).map((it) => text(it).toLowerCase())
+  const listed = new Set<string>()
+  for (const [i, name] of names.entries()) {
+    if (name !== 'connection') continue
+    for (const it of namesIn(text(raw[2 * i + 1]))) listed.add(it)
+  }
+  return names.flatMap((name, i) =>
+    hopHeaders.has(name) || listed.has(name) || onlyOurs.test(name)
+      ? []
+      : [name, text(raw[2 * i + 1])],
+  )
+}
+
+const namesIn = (connection: string): Set<string> =>
+  new Set(
+    connection
+      .toLowerCase()
+      .split(',')
+      .map((it) => it.trim()),
+  )
 
 /** The body, which may not grow over the limit when it did not say its length. */
 function bodyOf(req: IncomingMessage): Readable {

@@ -265,7 +265,13 @@ test('every live URL describes itself', async () => {
     deployed_at: expect.any(String),
     live: true,
     expires_at: expect.stringMatching(/^20/),
-    limits: { cpu_ms_limit: 5000, memory_mb_limit: 128, request_body_bytes_limit: 104_857_600 },
+    limits: {
+      cpu_ms_limit: 5000,
+      memory_mb_limit: 128,
+      request_body_bytes_limit: 104_857_600,
+      requests_at_once_limit: 500,
+      websockets_at_once_limit: 1_000,
+    },
   })
 })
 

@@ -14,7 +14,8 @@ import { databaseGone } from '../store/database.ts'
 import { loadApp } from '../verbs/load-app.ts'
 import { AssetServer } from './assets.ts'
 import { bodyTooLarge, type Caller, type Client, forward } from './forward.ts'
-import { refuse } from './refuse.ts'
+import { Occupancy } from './occupancy.ts'
+import { refuse, refuseSocket } from './refuse.ts'
 import type { Found, Routes } from './routes.ts'
 import { type ServiceCall, ServiceCalls } from './serviceCalls.ts'
 import { joinSockets } from './upgrade.ts'
@@ -25,6 +26,7 @@ export class Gateway {
   readonly #routes: Routes
   readonly #assets: AssetServer
   readonly #calls = new ServiceCalls()
+  readonly #occupancy = new Occupancy()
   readonly #parts = new WeakMap<Deployment, LiveVersion['parts']>()
 
   constructor(jack: Jack, routes: Routes) {
@@ -65,11 +67,15 @@ export class Gateway {
     if (expiresAt && endsSoon(route.project, now))
       res.setHeader('x-jack-expires-at', expiresAt.toISOString())
     let failed = true
+    let leave: (() => void) | undefined
     try {
+      if (pathOf(req) !== '/.well-known/jack')
+        leave = this.#occupancy.enter(route.project.projectId, 'requests')
       failed = (await this.#answer(route, req, res, client, requestId)) >= 500
     } catch (error) {
       this.#fail(req, res, requestId, error, route)
     } finally {
+      leave?.()
       const durationMs = performance.now() - startedAt
       this.#jack.recorder.request(route.project.projectId, { failed, durationMs })
     }
@@ -86,25 +92,32 @@ export class Gateway {
     const found = await this.#find(req, client)
     const refusal = refusalOf(found, this.#jack.now())
     const route = found as Route
-    if (
-      refusal ||
-      !route.deployment.version.main ||
-      req.headers.upgrade?.toLowerCase() !== 'websocket'
-    ) {
-      refuseUpgrade(socket, refusal?.status ?? 400)
-      return
-    }
+    if (refusal) return refuseSocket(socket, requestId, refusal.code, refusal.message)
+    const isWebSocket = req.method === 'GET' && req.headers.upgrade?.toLowerCase() === 'websocket'
+    if (!route.deployment.version.main || !isWebSocket)
+      return refuseSocket(
+        socket,
+        requestId,
+        'invalid_request',
+        'No WebSocket begins like this here.',
+      )
+    const { projectId } = route.project
     let lease: Lease | undefined
+    let leave: (() => void) | undefined
     try {
+      leave = this.#occupancy.enter(projectId, 'sockets')
       ;[, lease] = await this.#open(req, client, route)
       await joinSockets(req, socket, head, lease, client, requestId)
-      this.#jack.recorder.request(route.project.projectId, { failed: false, durationMs: null })
+      this.#jack.recorder.request(projectId, { failed: false, durationMs: null })
     } catch (error) {
       this.#jack.log.warn({ err: error, requestId, ...about(route) }, 'upgrade failed')
-      socket.end('HTTP/1.1 502 Bad Gateway\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
-      this.#jack.recorder.request(route.project.projectId, { failed: true, durationMs: null })
+      const { code, message } =
+        error instanceof JackError ? error : new JackError('app_failed', 'The app did not answer.')
+      refuseSocket(socket, requestId, code, message)
+      this.#jack.recorder.request(projectId, { failed: true, durationMs: null })
     } finally {
       lease?.release()
+      leave?.()
     }
   }
 
@@ -156,7 +169,9 @@ export class Gateway {
     try {
       await this.#calls.during(call, req, (caller) => this.upgrade(req, socket, head, caller))
     } catch (error) {
-      refuseUpgrade(socket, error instanceof JackError ? error.status : 500)
+      const { code, message } =
+        error instanceof JackError ? error : new JackError('internal', 'The call failed.')
+      refuseSocket(socket, this.#jack.newId('req'), code, message)
     }
   }
 
@@ -266,6 +281,8 @@ export class Gateway {
         cpu_ms_limit: limits.hosting.requestCpuMs,
         memory_mb_limit: limits.hosting.memoryMb,
         request_body_bytes_limit: limits.hosting.requestBodyBytes,
+        requests_at_once_limit: limits.hosting.requestsAtOnce,
+        websockets_at_once_limit: limits.hosting.socketsAtOnce,
       },
     } satisfies LiveVersion)
     res.writeHead(200, {
@@ -289,10 +306,6 @@ export class Gateway {
     this.#parts.set(deployment, parts)
     return parts
   }
-}
-
-function refuseUpgrade(socket: Duplex, status: number): void {
-  socket.end(`HTTP/1.1 ${status} Refused\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
 }
 
 /** Why a request gets no answer from an app; undefined when it may have one. */

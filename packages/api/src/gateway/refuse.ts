@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { type ErrorCode, errorCodes } from '@jackcloud/sdk/wire'
 
 /** Answers a live URL's request that no app will answer: a small page for people, problem+json for programs. */
@@ -40,6 +41,30 @@ export function refuse(
     ...(req.complete ? {} : { connection: 'close' }),
   })
   res.end(req.method === 'HEAD' ? undefined : body)
+}
+
+/** Refuses a WebSocket before it is one. The socket closes after the answer. */
+export function refuseSocket(
+  socket: Duplex,
+  requestId: string,
+  code: ErrorCode,
+  detail: string,
+): void {
+  const { status, title } = errorCodes[code]
+  const type = `urn:jack:problem:${code}`
+  const body = JSON.stringify({ type, title, status, detail, code, request_id: requestId })
+  socket.end(
+    [
+      `HTTP/1.1 ${status} Refused`,
+      'connection: close',
+      `x-request-id: ${requestId}`,
+      'content-type: application/problem+json',
+      `content-length: ${Buffer.byteLength(body)}`,
+      ...(code === 'unavailable' ? ['retry-after: 1'] : []),
+      '',
+      body,
+    ].join('\r\n'),
+  )
 }
 
 const page = (

@@ -1,11 +1,18 @@
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Lease } from '../engine/Engine.ts'
-import { type Caller, type Client, forwardedHeaders } from './forward.ts'
+import { answeredHeaders, type Caller, type Client, forwardedHeaders } from './forward.ts'
 
-/** Joins a client's socket with an app's WebSocket. Resolves when either side is gone. */
-export async function joinSockets(
+/** How long one side may take to read what the other said before it left. */
+const lingerMs = 5_000
+
+/**
+ * Joins a client's socket with an app's WebSocket; an app that refuses answers as it would any request. Resolves when
+ * both sides are gone. Rejects when the app failed before it answered anything.
+ */
+export function joinSockets(
   req: IncomingMessage,
   socket: Duplex,
   head: Buffer,
@@ -15,60 +22,103 @@ export async function joinSockets(
 ): Promise<void> {
   const headers = forwardedHeaders(req, client, requestId)
   for (const [name, value] of Object.entries(lease.headers)) headers.push(name, value)
-  const waiting = whileThere(socket)
-  const app: Dispatcher.UpgradeData<null> = await lease.dispatcher.upgrade({
-    path: req.url as string,
-    method: 'GET',
-    headers,
-    protocol: 'websocket',
-    signal: waiting.signal,
-  })
-  waiting.end()
-  lease.detach()
-  if (socket.destroyed) {
-    app.socket.destroy()
-    return
-  }
-  const lines = Object.entries(app.headers)
-    .filter(([name]) => name !== 'connection' && name !== 'upgrade' && name !== 'x-request-id')
-    .map(([name, value]) => `${name}: ${value}`)
-  socket.write(
-    [
-      'HTTP/1.1 101 Switching Protocols',
-      'connection: Upgrade',
-      'upgrade: websocket',
-      `x-request-id: ${requestId}`,
-      ...lines,
-      '',
-      '',
-    ].join('\r\n'),
-  )
-  if (head.length > 0) app.socket.write(head)
-  await new Promise<void>((resolve) => {
-    const end = () => {
-      socket.destroy()
-      app.socket.destroy()
-      resolve()
+  return new Promise((resolve, reject) => {
+    let control: Dispatcher.DispatchController | undefined
+    let answered = false
+    const waiting = whileThere(socket, () => control?.abort(new Error('the client left')))
+    const answer = (
+      controller: Dispatcher.DispatchController,
+      status: string,
+      ...own: string[]
+    ): void => {
+      answered = true
+      waiting.end()
+      const raw = answeredHeaders(controller.rawHeaders as Buffer[])
+      const lines = raw.flatMap((name, i) => (i % 2 ? [] : [`${name}: ${raw[i + 1]}`]))
+      socket.write(
+        Buffer.from(
+          [`HTTP/1.1 ${status}`, ...own, `x-request-id: ${requestId}`, ...lines, '', ''].join(
+            '\r\n',
+          ),
+          'latin1',
+        ),
+      )
     }
-    for (const side of [socket, app.socket]) side.on('error', end).on('close', end)
-    app.socket.pipe(socket)
-    socket.pipe(app.socket)
+    lease.dispatcher.dispatch(
+      {
+        origin: lease.origin,
+        path: req.url as string,
+        method: 'GET',
+        headers,
+        upgrade: 'websocket',
+        headersTimeout: 0,
+        bodyTimeout: 0,
+      },
+      {
+        onRequestStart(controller) {
+          control = controller
+          if (socket.destroyed) controller.abort(new Error('the client left'))
+        },
+        onRequestUpgrade(controller, _status, _headers, app) {
+          lease.detach()
+          answer(controller, '101 Switching Protocols', 'connection: Upgrade', 'upgrade: websocket')
+          if (head.length > 0) app.write(head)
+          void joined(socket as Socket, app as Socket).then(resolve)
+        },
+        onResponseStart(controller, status) {
+          if (status < 200) return
+          answer(controller, `${status} Refused`, 'connection: close')
+          socket.on('drain', () => controller.resume())
+          socket.on('close', () => controller.abort(new Error('the client left')))
+        },
+        onResponseData(controller, chunk) {
+          if (!socket.write(chunk)) controller.pause()
+        },
+        onResponseEnd() {
+          socket.end()
+          resolve()
+        },
+        onResponseError(_controller, error) {
+          waiting.end()
+          if (!answered) return reject(error)
+          socket.destroy()
+          resolve()
+        },
+      },
+    )
+  })
+}
+
+/** Everything that one side sent before it left still reaches the other. */
+function joined(client: Socket, app: Socket): Promise<void> {
+  let open = 2
+  return new Promise((resolve) => {
+    for (const [side, other] of [
+      [client, app],
+      [app, client],
+    ] as const) {
+      side.on('error', () => other.destroy())
+      side.on('close', () => {
+        if (--open === 0) resolve()
+        other.destroySoon()
+        setTimeout(() => other.destroy(), lingerMs).unref()
+      })
+      side.pipe(other)
+    }
+    if (client.destroyed) app.destroy()
   })
 }
 
 /**
- * A signal that aborts when the client leaves while the app still thinks. Nobody reads the socket until then, and a
- * socket that is not read does not say that it ended.
+ * Calls `leave` when the client leaves while the app still thinks. Nobody reads the socket until then, and a socket
+ * that is not read does not say that it ended.
  */
-function whileThere(socket: Duplex): { signal: AbortSignal; end(): void } {
-  const left = new AbortController()
-  const leave = () => left.abort(new Error('the client left'))
+function whileThere(socket: Duplex, leave: () => void): { end(): void } {
   const look = () => {
     if (socket.readableLength === 0) socket.read(0)
   }
   socket.on('readable', look).once('end', leave).once('close', leave)
   return {
-    signal: left.signal,
     end() {
       socket.off('readable', look).off('end', leave).off('close', leave)
     },

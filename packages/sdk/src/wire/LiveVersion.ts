@@ -17,6 +17,8 @@ export const LiveVersion = z.object({
     cpu_ms_limit: z.number(),
     memory_mb_limit: z.number(),
     request_body_bytes_limit: z.number(),
+    requests_at_once_limit: z.number(),
+    websockets_at_once_limit: z.number(),
   }),
 })
 export type LiveVersion = z.infer<typeof LiveVersion>

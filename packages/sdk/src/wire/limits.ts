@@ -11,6 +11,9 @@ export const limits = {
     requestCpuMs: 5_000,
     memoryMb: 128,
     requestBodyBytes: 100 * 1_048_576,
+    /** Of one project, in one gateway. */
+    requestsAtOnce: 500,
+    socketsAtOnce: 1_000,
     scheduledMs: 15 * 60_000,
     /** What a project keeps in namespaces, databases, objects and queues together. */
     dataBytes: 1024 * 1_048_576,
