@@ -44,6 +44,8 @@ test('the limits are the ones that hold', () => {
     `| bundle | ${limits.bundleBytes / 1_048_576} MB |`,
     `| static files of a deployment | ${limits.assetBytes / 1_048_576} MB, ${limits.assetFiles.toLocaleString('en')} files |`,
     `| hosted app: one stretch of CPU without pause | ${limits.hosting.requestCpuMs / 1_000} s |`,
+    `| hosted app: requests at once | ${limits.hosting.requestsAtOnce}, then 503 with \`Retry-After\` |`,
+    `| hosted app: WebSockets at once | ${limits.hosting.socketsAtOnce.toLocaleString('en')} |`,
     `| hosted app: request body | ${limits.hosting.requestBodyBytes / 1_048_576} MB |`,
     `| staged files of a project | ${limits.staging.bytes / 1_000_000} MB, ${limits.staging.files} files, ${limits.sourceBytes / 1_000} KB of it source; ${limits.staging.accountBytes / 1_000_000} MB an account; for ${limits.staging.hours} hours |`,
     `at once | ${limits.hosting.egress.connections}, and ${limits.hosting.egress.waiting} wait`,
