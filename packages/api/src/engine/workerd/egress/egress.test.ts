@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { App, Engine } from '../../Engine.ts'
 import { app, get, type Told, until } from '../../engine.contract.ts'
 import { startEngine } from '../testing.ts'
+import { Egress } from './egress.ts'
 import { echoWebSockets, egressPids, listenOn, nameServer } from './testing.ts'
 
 /** Makes the requests it is asked to, all at once, and says what came of each. */
@@ -270,6 +271,29 @@ describe('the way out of an app', () => {
   })
 })
 
+it('is started less and less often when it ends each time, and holds nobody up', async () => {
+  const waits: number[] = []
+  const runDir = mkdtempSync(join(tmpdir(), 'jack-test-'))
+  const egress = new Egress(
+    {},
+    {
+      events: { egress() {} },
+      logger: { warn: (it: object) => waits.push((it as { waitMs: number }).waitMs) },
+      runDir,
+      uid: undefined,
+      prefix: ['false'],
+    },
+  )
+  const name = { deploymentId: 'dep_x', revision: '1', projectId: 'prj_x', egress: null }
+  const opened = [1, 2, 3].map((i) => egress.open(name, join(runDir, `${i}.sock`), undefined))
+  await Promise.all(opened)
+  await until(() => waits.length > 4)
+  expect(waits.slice(0, 5)).toEqual([0, 100, 200, 400, 800])
+  await Promise.all(opened.map(async (close) => (await close)()))
+  await egress.close()
+  rmSync(runDir, { recursive: true })
+})
+
 describe('limits of the way out', () => {
   const held: ServerResponse[] = []
   const server = createServer((_, response) => held.push(response))
@@ -379,7 +403,6 @@ describe('names', () => {
     const names = await nameServer(() => ['127.0.0.1'])
     const before = process.env.NODE_EXTRA_CA_CERTS
     process.env.NODE_EXTRA_CA_CERTS = cert
-    execFileSync('chmod', ['-R', 'a+rX', dir])
     const { engine } = await startEngine({
       egress: { permit: [`127.0.0.1:${port}`], resolvers: [names.at] },
     })

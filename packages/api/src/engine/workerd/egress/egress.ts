@@ -128,6 +128,8 @@ export class Egress {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
     this.#child = child
+    // One for each way that is being handed over.
+    child.setMaxListeners(0)
     this.#startedAt = performance.now()
     // That it was not even started; of the rest its exit tells.
     child.on('error', () => child.pid === undefined && this.#ended(null, null))
@@ -207,8 +209,15 @@ export class Egress {
 /** Whether it was sent; when not, the process has ended or is about to. */
 function send(child: ChildProcess, message: ToProcess, handle?: ReturnType<typeof createServer>) {
   return new Promise<boolean>((resolve) => {
-    if (child.connected) child.send(message, handle, {}, (error) => resolve(error === null))
-    else resolve(false)
+    const done = (sent: boolean) => {
+      child.off('exit', ended)
+      resolve(sent)
+    }
+    // A handle waits until the one before it has arrived; with nobody to arrive at it would wait for ever.
+    const ended = () => done(false)
+    child.once('exit', ended)
+    if (child.connected) child.send(message, handle, {}, (error) => done(error === null))
+    else ended()
   })
 }
 

@@ -33,21 +33,24 @@ export class Upstreams {
     }
   }
 
+  /** Checks a target that is an address: it needs no lookup, so nobody else would. Throws a refusal. */
+  async check({ host, port }: Target): Promise<void> {
+    if (isIP(host)) await this.#addresses.find(host, port)
+  }
+
   /**
-   * A request to the target with the method and headers of the app's, whose body is not sent yet. The connection goes
-   * to an address that was checked, by whatever name. It fails with a refusal, or with what went wrong.
+   * A request to a checked target, with the method and headers of the app's, whose body is not sent yet. The connection
+   * goes to an address that was checked, by whatever name. It fails with a refusal, or with what went wrong.
    *
    * @param connected called when there is somebody to send it to
    */
-  async request(
+  request(
     target: Target,
     incoming: IncomingMessage,
     connected: () => void,
     upgrade = false,
-  ): Promise<ClientRequest> {
+  ): ClientRequest {
     const { secure, host, port } = target
-    // An address needs no lookup, so nobody else would check it.
-    if (isIP(host)) await this.#addresses.find(host, port)
     const lookup: LookupFunction = (_name, _options, found) =>
       this.#addresses.find(host, port).then(
         (addresses) => found(null, addresses),

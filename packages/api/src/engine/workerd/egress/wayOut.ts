@@ -83,25 +83,22 @@ export class WayOut {
       const leave = await this.#traffic.enter(outgoing)
       outgoing.once('close', leave)
       if (outgoing.destroyed) return leave()
-      await this.#forward(target, incoming, outgoing)
+      await this.#upstreams.check(target)
+      this.#forward(target, incoming, outgoing)
     } catch (error) {
       incoming.resume()
       refuse(outgoing, error as Error)
     }
   }
 
-  async #forward(
-    target: Target,
-    incoming: IncomingMessage,
-    outgoing: ServerResponse,
-  ): Promise<void> {
+  #forward(target: Target, incoming: IncomingMessage, outgoing: ServerResponse): void {
     const hasBody =
       incoming.headers['transfer-encoding'] !== undefined ||
       Number(incoming.headers['content-length'] ?? 0) > 0
     const count = (chunk: Buffer) => {
       this.#used.bytesOut += chunk.length
     }
-    const upstream = await this.#upstreams.request(target, incoming, () => {
+    const upstream = this.#upstreams.request(target, incoming, () => {
       this.#used.requests++
       if (!hasBody || upstream.destroyed) return
       // Some servers answer before the body, or do not want it.
@@ -118,7 +115,7 @@ export class WayOut {
       // It was closed by the other side in the moment in which we took it for another request.
       const stale = upstream.reusedSocket && error.code === 'ECONNRESET' && !outgoing.headersSent
       if (stale && !hasBody && repeatable.has(incoming.method ?? ''))
-        this.#forward(target, incoming, outgoing).catch((again) => refuse(outgoing, again))
+        this.#forward(target, incoming, outgoing)
       else refuse(outgoing, failure(target, error))
     })
     upstream.on('close', () => {
@@ -171,7 +168,8 @@ export class WayOut {
       if (socket.destroyed) return leave()
       // A socket that is not read does not say that its other end is gone; nothing comes before the handshake is over.
       socket.resume()
-      const upstream = await this.#upstreams.request(
+      await this.#upstreams.check(target)
+      const upstream = this.#upstreams.request(
         target,
         incoming,
         () => {
