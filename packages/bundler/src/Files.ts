@@ -105,14 +105,14 @@ export function checkSourceSize(
     total += size
     if (size > largest.size) largest = { path, size }
   }
-  if (total > limits.sourceBytes) throw sourceTooLarge(total, limits, largest.path)
+  if (total > limits.sourceBytes) throw sourceTooLarge(total, limits.sourceBytes, largest.path)
 }
 
-export function sourceTooLarge(total: number, limits: Limits, largest?: string): BundleError {
+export function sourceTooLarge(total: number, most: number, largest?: string): BundleError {
   const which = largest ? ` The largest file is ${largest}.` : ''
   return new BundleError(
     'code_too_large',
-    `The source is ${total} bytes; the limit is ${limits.sourceBytes}.${which}`,
+    `The source is ${total} bytes; the limit is ${most}.${which}`,
     'Move data out of the code, and serve large files as static assets.',
   )
 }

@@ -1,6 +1,6 @@
 /** What a program may be. Bytes are decimal: 500 KB is 500,000. */
 export interface Limits {
-  /** The author's own code: given source files of a set, imported own files of a folder. */
+  /** Code in a set. A folder's own code, which a build may have made, can be as much as a bundle. */
   sourceBytes: number
   /** Files in a set. */
   files: number

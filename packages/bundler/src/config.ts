@@ -33,6 +33,8 @@ export interface Config {
   vars: Record<string, unknown>
   ttlHours?: number
   budgetUsd?: number
+  /** A project of Cloudflare Pages: the folder that its build fills, where its worker lies too, if it has one. */
+  pages?: string
   assets?: {
     directory: string | undefined
     binding: string | undefined
@@ -162,7 +164,10 @@ function readWrangler(table: Table, config: Config, isBuilt: boolean): void {
   readBindings(table, config)
   readAssets(table, config)
   const pages = table.string('pages_build_output_dir')
-  if (pages !== undefined && !config.assets) config.assets = onlyDirectory(pages)
+  if (pages !== undefined && !config.assets) {
+    config.assets = onlyDirectory(pages)
+    config.pages = pages
+  }
   const bucket = table.table('site')?.string('bucket')
   if (bucket !== undefined && !config.assets) {
     config.assets = onlyDirectory(bucket)

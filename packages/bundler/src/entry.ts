@@ -1,6 +1,7 @@
 import { BundleError } from './BundleError.ts'
 import type { Config } from './config.ts'
 import { nearest } from './nearest.ts'
+import { joinPath } from './packageExports.ts'
 import type { Source } from './Source.ts'
 import { jsonc } from './Table.ts'
 
@@ -23,6 +24,7 @@ export async function findEntry(
   const wanted = named ?? config.main
   if (wanted !== undefined)
     return namedEntry(source, wanted, named === undefined ? config.file : undefined)
+  if (config.pages !== undefined) return pagesWorker(source, joinPath('', config.pages))
   const pages = await pageScripts(source)
   const candidates = [
     ...(await packageEntries(source)),
@@ -33,9 +35,20 @@ export async function findEntry(
     if (await isProgram(source, candidate, pages)) return candidate
   }
   for (const folder of siteFolders) {
-    if (await source.has(`${folder}/_worker.js`)) return `${folder}/_worker.js`
+    const worker = await pagesWorker(source, folder)
+    if (worker !== undefined) return worker
   }
   return onlySourceFile(source, pages)
+}
+
+/** The worker that lies among the files of a site, where Cloudflare Pages expects it. */
+async function pagesWorker(
+  source: Source,
+  folder: string | undefined,
+): Promise<string | undefined> {
+  for (const worker of [`${folder}/_worker.js`, `${folder}/_worker.js/index.js`])
+    if (await source.has(worker)) return worker
+  return undefined
 }
 
 async function namedEntry(

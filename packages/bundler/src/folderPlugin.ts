@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
 import type { OnResolveArgs, OnResolveResult, Plugin, PluginBuild } from 'esbuild'
 import { type Build, refuse, resolveModule, resolveRuntime } from './Build.ts'
-import { byteLength, isSource, sourceTooLarge } from './Files.ts'
+import { isSource, sourceTooLarge } from './Files.ts'
 import { secretPath } from './ignoring.ts'
 import { kindOf, moduleExtensions, textExtensions } from './modules.ts'
 import { resolvePackage } from './npmPlugin.ts'
@@ -153,21 +153,13 @@ export function folderPlugin(
           const problem = mayRead(roots, path, shown(path))
           if (problem) return problem
           const { size } = await stat(path)
-          const limit = isSource(path) ? build.limits.sourceBytes : build.limits.bundleBytes
-          if (size > limit) {
-            build.refused ??= sourceTooLarge(
-              size,
-              { ...build.limits, sourceBytes: limit },
-              shown(path),
-            )
+          if (isSource(path)) sourceBytes += size
+          const most = build.limits.bundleBytes
+          if (Math.max(size, sourceBytes) > most) {
+            build.refused ??= sourceTooLarge(Math.max(size, sourceBytes), most, shown(path))
             return refuse('The source is too large.', '')
           }
           const bytes = await readFile(path)
-          if (isSource(path)) sourceBytes += byteLength(bytes)
-          if (sourceBytes > build.limits.sourceBytes) {
-            build.refused ??= sourceTooLarge(sourceBytes, build.limits)
-            return refuse('The source is too large.', '')
-          }
           return loadOwn(build, shown(path), bytes, suffix === '?raw' ? 'text' : attributes.type)
         },
       )

@@ -41,6 +41,43 @@ const worker = 'export default { fetch() { return new Response("hi") } }'
 const both = (files: Files) => [readProgram(files), folder(files).then((root) => readProgram(root))]
 
 describe('what a program is made of', () => {
+  test('a worker among the files of a site comes before them, where its routes say', async () => {
+    const site = {
+      'wrangler.toml': 'name = "pages"\npages_build_output_dir = "./out/"',
+      'src/index.ts': 'export default 1',
+      'functions/api.ts': 'export const onRequest = () => new Response("api")',
+      'out/index.html': 'page',
+    }
+    for (const reading of both(site)) {
+      const program = await reading
+      expect(program.bundle).toBeUndefined()
+      expect(program.assets?.notFound).toBe('single-page-application')
+      expect(program.warnings.map(({ hint }) => hint)).toEqual([
+        expect.stringContaining('functions build --outdir out/_worker.js'),
+      ])
+    }
+    const routes = '{ "version": 1, "include": ["/*"], "exclude": ["/assets/*"] }'
+    for (const name of ['_worker.js', '_worker.js/index.js'])
+      for (const reading of both({
+        ...site,
+        [`out/${name}`]: worker,
+        'out/_routes.json': routes,
+        'out/assets/a.css': '',
+      })) {
+        const program = await reading
+        expect(program.bundle?.inputs).toEqual([`out/${name}`])
+        expect(paths(program)).toEqual(['/assets/a.css', '/index.html'])
+        expect(program.assets).toMatchObject({
+          binding: 'ASSETS',
+          workerFirst: ['/*', '!/assets/*'],
+          notFound: 'single-page-application',
+        })
+        expect(program.warnings).toEqual([])
+      }
+    const unnamed = await readProgram({ 'dist/_worker.js': worker, 'dist/a.css': '' })
+    expect(unnamed.assets).toMatchObject({ binding: 'ASSETS', workerFirst: true, notFound: 'none' })
+  })
+
   test('what a build tool wrote takes the place of the file that it was made from', async () => {
     const files = {
       '.wrangler/deploy/config.json': '{ "configPath": "../../dist/app/wrangler.json" }',

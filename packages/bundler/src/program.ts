@@ -9,7 +9,7 @@ import { Ignoring, isSecret } from './ignoring.ts'
 import { joinPath } from './packageExports.ts'
 import type { FoundFile } from './Source.ts'
 import { type HeaderRule, parseHeaders, parseRedirects, type RedirectRule } from './siteRules.ts'
-import { jsonc } from './Table.ts'
+import { jsonc, parseTable, Table } from './Table.ts'
 
 /** A file that is served as it is. */
 export interface Asset {
@@ -89,8 +89,8 @@ export async function readProgram(
 
   const warnings = [...config.warnings]
   const bundle = entry === undefined ? undefined : await bundleEntry(opened, entry, options)
-  const assets =
-    site === undefined ? undefined : await readAssets(opened, site, bundle !== undefined, warnings)
+  const assets = site === undefined ? undefined : await readAssets(opened, site, entry, warnings)
+  await warnOfFunctions(opened, entry, warnings)
   if (bundle) warnings.push(...bundle.warnings)
   const name = config.name ?? (await packageName(opened))
   const settings = settingsOf(config)
@@ -131,6 +131,8 @@ async function findSite(
       'Build the site first, for example with npm run build.',
     )
   }
+  const pages = entry === undefined ? undefined : pagesFolder(entry)
+  if (pages !== undefined && config.main === undefined) return { folder: pages, isNamed: true }
   // A Workers project serves only what its configuration says.
   if (entry !== undefined && config.isWorkersProject) return undefined
   for (const folder of siteFolders) {
@@ -169,7 +171,7 @@ async function nothingFound({ source }: OpenedProgram): Promise<BundleError> {
 async function readAssets(
   { source, config, limits }: OpenedProgram,
   { folder, isNamed }: Site,
-  hasProgram: boolean,
+  entry: string | undefined,
   warnings: Diagnostic[],
 ): Promise<Assets> {
   const prefix = folder === '' ? '' : `${folder}/`
@@ -202,15 +204,52 @@ async function readAssets(
       ...(await Promise.all(part.map((file) => toAsset(file, file.path.slice(prefix.length))))),
     )
   }
-  const { binding, notFound, html, workerFirst } = config.assets ?? {}
+  const isPagesWorker =
+    config.main === undefined && entry !== undefined && pagesFolder(entry) === folder
+  const { binding, notFound, html, workerFirst } = isPagesWorker
+    ? { ...config.assets, binding: 'ASSETS', workerFirst: await pagesRoutes(source, prefix) }
+    : (config.assets ?? {})
   return {
     files,
     ...(binding === undefined ? {} : { binding }),
-    notFound: notFound ?? usualNotFound(files, hasProgram),
+    notFound:
+      notFound ?? usualNotFound(files, entry !== undefined, isPagesWorker || 'pages' in config),
     html: html ?? 'auto-trailing-slash',
     workerFirst: workerFirst ?? false,
     ...(await siteRules(source, prefix, warnings)),
   }
+}
+
+/** The folder of a site whose worker this entry is, as Cloudflare Pages has it. */
+const pagesFolder = (entry: string): string | undefined =>
+  /^(.+)\/_worker\.js(?:\/index\.js)?$/.exec(entry)?.[1]
+
+/** A worker of Pages comes before the files, on the paths that `_routes.json` says. */
+async function pagesRoutes(
+  source: OpenedProgram['source'],
+  prefix: string,
+): Promise<boolean | string[]> {
+  const file = `${prefix}_routes.json`
+  const text = await source.text(file)
+  if (text === undefined) return true
+  const table = new Table(file, parseTable(file, text), [])
+  const exclude = table.strings('exclude') ?? []
+  return [...(table.strings('include') ?? []), ...exclude.map((path) => `!${path}`)]
+}
+
+async function warnOfFunctions(
+  { source, config }: OpenedProgram,
+  entry: string | undefined,
+  warnings: Diagnostic[],
+): Promise<void> {
+  if (entry !== undefined || config.main !== undefined || !(await source.hasFolder('functions')))
+    return
+  const folder = config.pages?.replace(/^(?:\.\/)+|\/+$/g, '') ?? 'dist'
+  warnings.push({
+    file: 'functions',
+    text: 'The functions folder is not run: Jack runs one worker.',
+    hint: `If it holds Pages Functions, make one of them first: npx wrangler pages functions build --outdir ${folder}/_worker.js`,
+  })
 }
 
 async function siteRules(
@@ -258,8 +297,9 @@ function isServed(path: string, isTop: boolean): boolean {
   )
 }
 
-function usualNotFound(files: Asset[], hasProgram: boolean): NotFound {
+function usualNotFound(files: Asset[], hasProgram: boolean, isPages: boolean): NotFound {
   if (files.some(({ path }) => path === '/404.html')) return '404-page'
+  if (isPages && files.some(({ path }) => path === '/index.html')) return 'single-page-application'
   const pages = files.filter(({ path }) => path.endsWith('.html'))
   const isOnePage = pages.length === 1 && pages[0]?.path === '/index.html'
   return isOnePage && !hasProgram ? 'single-page-application' : 'none'
