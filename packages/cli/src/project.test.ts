@@ -47,6 +47,12 @@ test('a name is what a flag says, else the configuration, else the link, else ma
     name: 'conf',
     explicit: true,
   })
+  for (const [configured, link, explicit] of [
+    ['my_worker', undefined, false],
+    ['my_worker', 'my-worker', true],
+    ['my_worker', 'other', false],
+  ] as const)
+    expect(nameOf(here, { configured, link })).toMatchObject({ name: 'my-worker', explicit })
   expect(nameOf(here, { link: 'l', configured: 'c', flag: 'f' })).toMatchObject({
     name: 'f',
     explicit: true,

@@ -97,7 +97,8 @@ export interface ProjectName {
 
 /**
  * The name to deploy a folder under: what a flag, `jack.json` or the wrangler file says; what it was deployed to
- * before; else made of the package's or the folder's name.
+ * before; else made of the package's or the folder's name. What wrangler allows and a host name does not, such as
+ * `my_worker`, becomes a name that others may become as well, so that is not explicit.
  */
 export function nameOf(
   folder: string,
@@ -109,7 +110,9 @@ export function nameOf(
 ): ProjectName {
   if (flag !== undefined) return { name: flag, explicit: true, origin: '--name' }
   if (configured !== undefined) {
-    return { name: configured, explicit: true, origin: "the project's configuration" }
+    const name = slugify(configured)
+    const explicit = name === configured || name === link
+    return { name, explicit, origin: "the project's configuration" }
   }
   if (link !== undefined) return { name: link, explicit: true, origin: '.jack/project.json' }
   const packaged = packageName(folder)
