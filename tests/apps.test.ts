@@ -280,6 +280,12 @@ test('a wrangler.toml names the project, its variables, its pages and its text m
     schema: 'create table notes (text text not null);',
     emitted: 1,
   })
+  expect(await (await live(`${url}/api/node`)).json()).toEqual({
+    eol: '\n',
+    cwd: expect.stringMatching(/^\//),
+    version: 'string',
+    modules: 23,
+  })
   expect(await navigate(`${url}/any/page`)).toEqual([200, expect.stringContaining('Single page')])
   expect(await text(`${url}/any/data`)).toBe('worker')
 })

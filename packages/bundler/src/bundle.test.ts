@@ -133,7 +133,7 @@ describe('one module out of a set of files', () => {
       'index.ts':
         "import path from 'path'\nimport 'cloudflare:workers'\nconst { inspect } = require('util')\nexport const run = () => path.join('a', 'b') + inspect(1)",
     })
-    expect(made.usesNode).toBe(true)
+    expect(made).toMatchObject({ usesNode: true, nodeModules: ['path', 'util'] })
     const global = await bundle({ 'index.ts': 'export const run = () => Buffer.from("x")' })
     expect(global.usesNode).toBe(true)
     expect(codeOf(made)).toContain('"node:path"')

@@ -45,6 +45,8 @@ export interface Bundle {
   warnings: Diagnostic[]
   /** The program imports modules of Node.js from the runtime, or names globals of Node.js. */
   usesNode: boolean
+  /** Those modules, without `node:`. */
+  nodeModules: string[]
 }
 
 export interface BundleOptions {
@@ -163,7 +165,7 @@ export async function bundleEntry(
         inputs: [entry],
         packages: [],
         warnings,
-        usesNode: false,
+        nodeModules: [],
         limits,
       })
     }
@@ -335,7 +337,10 @@ function collect({ outputFiles, metafile }: EsbuildResult, build: Build) {
           .map(portablePath),
       ),
     ].sort(),
-    usesNode: outside.some((path) => path.startsWith('node:')),
+    nodeModules: outside
+      .filter((path) => path.startsWith('node:'))
+      .map((path) => path.slice('node:'.length))
+      .sort(),
   }
 }
 
@@ -352,7 +357,7 @@ function finish({
   inputs: string[]
   packages: UsedPackage[]
   warnings: Diagnostic[]
-  usesNode: boolean
+  nodeModules: string[]
   limits: Limits
 }): Bundle {
   const main: Module = { name: 'index.js', type: 'esm', bytes: Buffer.from(code) }
@@ -372,7 +377,7 @@ function finish({
     digest: digestOf(all),
     sizeBytes,
     ...rest,
-    usesNode: rest.usesNode || nodeGlobals.test(code),
+    usesNode: rest.nodeModules.length > 0 || nodeGlobals.test(code),
   }
 }
 

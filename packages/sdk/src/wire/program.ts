@@ -1,5 +1,6 @@
 import type { QueueConsumer } from './Bindings.ts'
 import type { ManifestInput } from './Deploy.ts'
+import { nodeFlags } from './nodeFlags.ts'
 import type { HeaderRule, RedirectRule } from './SiteRules.ts'
 
 /** What a program needs when it does not say its own date. */
@@ -13,6 +14,7 @@ export interface ProgramShape {
   bundle?: {
     main: string
     usesNode: boolean
+    nodeModules: string[]
     modules: { name: string; type: 'esm' | 'text' | 'data' | 'wasm' | 'json' }[]
   }
   assets?: {
@@ -59,6 +61,8 @@ export function manifestOf(
     // Later dates bring Node's modules along unasked, and every start of the app would pay for them.
     else if (date >= nodeByDefaultSince) flags.add('no_nodejs_compat')
   }
+  if (bundle && flags.has('nodejs_compat'))
+    for (const flag of nodeFlags(date, bundle.nodeModules, flags)) flags.add(flag)
   return {
     main: bundle?.main ?? null,
     modules: (bundle?.modules ?? []).map(({ name, type }, i) => {
