@@ -10,6 +10,7 @@ import { judge, type Question, type Row } from './harness/Question.ts'
 import { table } from './harness/report.ts'
 import hosted from './hosted.ts'
 import kill from './kill.ts'
+import metering from './metering.ts'
 import redeploy from './redeploy.ts'
 import saturated from './saturated.ts'
 
@@ -26,6 +27,7 @@ const questions: Question[] = [
   redeploy,
   cli,
   bundle,
+  metering,
 ]
 
 const args = process.argv.slice(2)

@@ -1,14 +1,14 @@
-import { readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createJack, type Jack, JackError, localFetch } from '@jackcloud/sdk/node'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
+  behindTheBack,
   commandLine,
   eventually,
-  type Json,
   live,
+  postmasterFile,
   temporaryHome,
   text,
   type Up,
@@ -153,14 +153,7 @@ function expectNoOrphans(): void {
   )
 }
 
-/** The cluster may lie elsewhere when another user may not enter the data folder. */
-const postmaster = (): number =>
-  Number(
-    readFileSync(
-      join(realpathSync(join(data, 'postgres')), 'cluster/postmaster.pid'),
-      'utf8',
-    ).split('\n')[0],
-  )
+const postmaster = (): number => Number(postmasterFile(data)[0])
 
 /** Every acknowledged deployment is there and answers; one without an answer is whole, or not there at all. */
 async function expectDeploymentsWhole(): Promise<void> {
@@ -218,21 +211,7 @@ const openReservations = () =>
 
 const micro = (usd: string): number => Math.round(Number(usd) * 1e6)
 
-/** Asks the database behind the server's back. */
-async function sql(query: string): Promise<Json[]> {
-  const { Client } = createRequire(new URL('../packages/api/package.json', import.meta.url))('pg')
-  const [, , , , socket] = readFileSync(
-    join(realpathSync(join(data, 'postgres')), 'cluster/postmaster.pid'),
-    'utf8',
-  ).split('\n')
-  const client = new Client({ host: socket, user: 'jack', database: 'jack' })
-  await client.connect()
-  try {
-    return (await client.query(query)).rows
-  } finally {
-    await client.end()
-  }
-}
+const sql = (query: string) => behindTheBack(data, query)
 
 test.each([1, 2, 3, 4])(
   'what was acknowledged before kill -9 of the server is there after it, and nothing by halves (round %i)',

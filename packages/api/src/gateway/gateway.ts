@@ -2,19 +2,19 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type LiveVersion, limits } from '@jackcloud/sdk/wire'
 import { workerFirst } from '../Assets.ts'
-import { type Deployment, keepsData, versionParts } from '../Deployment.ts'
+import { type Deployment, versionParts } from '../Deployment.ts'
 import { JackError } from '../Errors.ts'
 import { type Lease, Moved } from '../engine/Engine.ts'
 import { parseHost } from '../Host.ts'
 import type { Jack } from '../jack.ts'
-import { endsSoon, isExpired } from '../Project.ts'
+import { endsSoon } from '../Project.ts'
 import type { Route } from '../Route.ts'
-import { reasonOf, wayBackOf } from '../Suspension.ts'
 import { databaseGone } from '../store/database.ts'
 import { loadApp } from '../verbs/load-app.ts'
 import { AssetServer } from './assets.ts'
 import { bodyTooLarge, type Caller, type Client, forward } from './forward.ts'
 import { Occupancy } from './occupancy.ts'
+import { refusalOf } from './refusal.ts'
 import { refuse, refuseSocket } from './refuse.ts'
 import type { Found, Routes } from './routes.ts'
 import { type ServiceCall, ServiceCalls } from './serviceCalls.ts'
@@ -306,45 +306,6 @@ export class Gateway {
     this.#parts.set(deployment, parts)
     return parts
   }
-}
-
-/** Why a request gets no answer from an app; undefined when it may have one. */
-function refusalOf(found: Found, now: Date): JackError | undefined {
-  if (!found) {
-    return new JackError('not_found', 'There is no app at this address.', {
-      hint: 'Check the address; `jack ls` lists your projects with theirs.',
-    })
-  }
-  const { project } = found
-  if (isExpired(project, now)) {
-    return new JackError('gone', 'This app has reached the end of its time.', {
-      hint: 'Its owner can bring it back with `jack renew` or a deploy, as long as it is kept.',
-    })
-  }
-  if (project.suspension) {
-    return new JackError('project_suspended', reasonOf(project.suspension), {
-      hint: wayBackOf(project.suspension),
-      fields: { suspension: project.suspension.code },
-    })
-  }
-  if (!found.deployment) {
-    return new JackError('not_found', 'Nothing is deployed here yet.', {
-      hint: 'Deploy with `jack deploy`.',
-    })
-  }
-  if (
-    keepsData(found.deployment.version) &&
-    found.deployment.deploymentId !== project.liveDeploymentId
-  ) {
-    return new JackError(
-      'conflict',
-      'This version is not live, and only a live one has its data.',
-      {
-        hint: `Make it live: jack promote ${project.name} ${found.deployment.deploymentId}`,
-      },
-    )
-  }
-  return undefined
 }
 
 /** How often a request may find that the version it was led to was replaced. */

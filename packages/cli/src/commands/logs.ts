@@ -69,7 +69,8 @@ export function lineOf({ at, level, message, request_id, kind }: Line): string {
   const time = say('dim', at.replace('T', ' ').replace('Z', ''))
   const who = say(colours[level] ?? 'white', (kind === 'notice' ? 'jack' : level).padEnd(5))
   const [first, ...rest] = plain(message).split('\n')
-  const request = request_id === null ? '' : `  ${say('dim', plain(request_id).replaceAll('\n', ''))}`
+  const request =
+    request_id === null ? '' : `  ${say('dim', plain(request_id).replaceAll('\n', ''))}`
   const more = rest.map((line) => `    ${/^\s+at /.test(line) ? say('dim', line) : line}`)
   return [`${time} ${who} ${first}${request}`, ...more].join('\n')
 }

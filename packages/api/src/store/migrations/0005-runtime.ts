@@ -16,6 +16,7 @@ alter table usage_minute -- cpu_ms stays for replicas of the version before
   add egress_requests bigint not null default 0,
   add egress_bytes bigint not null default 0,
   add latency int[] not null default '{}';
+alter table usage_minute set (fillfactor = 50); -- room to update rows in place
 update usage_minute set cpu_us = floor(cpu_ms * 100)::bigint * 10;
 
 alter table project
@@ -167,7 +168,8 @@ begin
     rows_written = had.rows_written + excluded.rows_written,
     egress_requests = had.egress_requests + excluded.egress_requests,
     egress_bytes = had.egress_bytes + excluded.egress_bytes,
-    latency = usage_latency(had.latency, excluded.latency);
+    latency = case when excluded.latency = '{}' then had.latency
+      else usage_latency(had.latency, excluded.latency) end;
 
   insert into runtime (project_id, account_id)
   select p.project_id, p.account_id
