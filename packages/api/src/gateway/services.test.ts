@@ -151,7 +151,12 @@ test('a project that is missing is a warning first and a 404 then, until it is t
   expect(text).toBe('here')
   await cloud.jack.db
     .updateTable('project')
-    .set({ status: 'suspended', reason: 'test' })
+    .set({
+      status: 'suspended',
+      suspension: 'balance',
+      suspended_at: new Date(),
+      evidence: '{}',
+    })
     .where('name', '=', 'late')
     .execute()
   cloud.jack.routes.forget(null)
