@@ -50,6 +50,9 @@ test('the limits are the ones that hold', () => {
     `| staged files of a project | ${limits.staging.bytes / 1_000_000} MB, ${limits.staging.files} files, ${limits.sourceBytes / 1_000} KB of it source; ${limits.staging.accountBytes / 1_000_000} MB an account; for ${limits.staging.hours} hours |`,
     `at once | ${limits.hosting.egress.connections}, and ${limits.hosting.egress.waiting} wait`,
     `| ${limits.hosting.egress.requestsPerSecond}, after a pause ${limits.hosting.egress.burst} |`,
+    `takes ${limits.hosting.scheduledMs / 60_000} minutes at most |`,
+    `| ${limits.services.hops} apps deep, ${limits.services.callsUnderWay} under way |`,
+    `| ${limits.databases.count}; a statement ${limits.databases.statementBytes / 1_000} KB, the results of a call ${limits.databases.resultBytes / 1_048_576} MB |`,
     `| environment of a project | ${limits.envNames} names, ${limits.envValueBytes / 1_024} KB a value |`,
   ]) {
     expect(page).toContain(row)

@@ -411,6 +411,78 @@ test('a program is staged in pieces and deployed without a folder', async () => 
   ])
 })
 
+test('a database is migrated before the first deploy, and looked into, saved and brought back after it', async () => {
+  const app = folder('notes', {
+    'wrangler.jsonc': `{ "name": "notes", "main": "index.js", // D1
+      "d1_databases": [{ "binding": "DB", "database_name": "main", "migrations_dir": "db" }],
+      "triggers": { "crons": ["0 0 1 1 *"] } }`,
+    'index.js': `export default {
+      async fetch(request, env) { return Response.json((await env.DB.prepare("select text from note").all()).results) },
+      async scheduled({ cron }, env) { await env.DB.prepare("insert into note (text) values (?)").bind(cron).run() } }`,
+    'db/0001_init.sql':
+      "create table note (text text not null); -- one; two\ninsert into note values ('first');",
+    'db/0002_more.sql': `create trigger twice after insert on note when new.text = 'x' begin insert into note values ('xx;'); end;`,
+    'db/notes.txt': 'no migration',
+  })
+  expect(await json(app, ['db', 'migrate', '--dry-run'])).toMatchObject({
+    exitCode: 0,
+    pending: ['0001_init.sql', '0002_more.sql'],
+  })
+  expect(await json(app, ['db', 'migrate'])).toEqual({
+    exitCode: 0,
+    project: 'notes',
+    database: 'main',
+    applied: ['0001_init.sql', '0002_more.sql'],
+  })
+  expect(await json(app, ['db', 'migrate'])).toMatchObject({ applied: [] })
+  folder('notes', {
+    'db/0003_bad.sql': "insert into note values ('half'); insert into nowhere values (1);",
+    'db/0004_after.sql': "insert into note values ('after')",
+  })
+  const failed = await jack(app, ['db', 'migrate'])
+  expect(failed).toMatchObject({ exitCode: 2 })
+  expect(failed.stderr).toMatch(/0003_bad\.sql: no such table: nowhere/)
+
+  const deployed = await json(app, ['deploy'])
+  expect(await text(deployed.url)).toBe('[{"text":"first"}]')
+  expect((await jack(app, ['db', 'exec', "insert into note values ('x')"])).stderr).toMatch(
+    /2 rows changed/,
+  )
+  const shown = await jack(app, [
+    'db',
+    'exec',
+    '-d',
+    'DB',
+    'select rowid, text from note; select 1 as one, null as n',
+  ])
+  expect(shown.stdout).toBe('ROWID  TEXT\n1      first\n2      x\n3      xx;\nONE  N\n1    NULL')
+  expect(
+    await json(app, ['db', 'exec', '-f', '-'], { input: 'select count(*) from note' }),
+  ).toMatchObject({
+    results: [{ columns: ['count(*)'], rows: [[3]] }],
+  })
+  expect(await json(app, ['db', 'ls'])).toMatchObject({
+    databases: [{ name: 'main', size_bytes: expect.any(Number) }],
+  })
+
+  const saved = await jack(app, ['db', 'export'])
+  expect(saved.stdout).toContain(`INSERT INTO "note" ("text") VALUES('xx;');`)
+  const restored = await json(app, ['db', 'import', '-', '-d', 'copy'], { input: saved.stdout })
+  expect(restored).toMatchObject({ exitCode: 0, database: 'copy' })
+  const copy = await jack(app, ['db', 'export', '-d', 'copy', '-o', 'copy.sql'])
+  expect(copy.exitCode).toBe(0)
+  expect(readFileSync(join(app, 'copy.sql'), 'utf8').trimEnd()).toBe(saved.stdout)
+  expect((await jack(app, ['db', 'export', '-d', 'none'])).exitCode).toBe(4)
+
+  expect(await json(app, ['cron', 'ls'])).toMatchObject({
+    crons: [{ cron: '0 0 1 1 *', last_at: null }],
+  })
+  expect((await jack(app, ['info'])).stdout).toMatch(/cron +0 0 1 1 \* \(next in \d+d\)/)
+  expect(await json(app, ['cron', 'run'])).toMatchObject({ exitCode: 0, outcome: 'ok' })
+  expect(await text(deployed.url)).toContain('0 0 1 1 *')
+  await jack(app, ['rm', '--yes'])
+})
+
 test('a program can deploy a folder and follow what it prints', async () => {
   const client = createJack({ url: ready.url, token: ready.token })
   const dir = folder('sdk', {

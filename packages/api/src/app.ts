@@ -5,6 +5,7 @@ import { clientAddress } from './http/address.ts'
 import { authenticate } from './http/authenticate.ts'
 import { cronsDoor } from './http/crons.ts'
 import type { Door } from './http/Door.ts'
+import { databasesDoor } from './http/databases.ts'
 import { deployDoor } from './http/deploy.ts'
 import { executeDoor } from './http/execute.ts'
 import { filesDoor } from './http/files.ts'
@@ -77,6 +78,7 @@ export function createApp(jack: Jack): Hono<Door> {
   projectsDoor(app, jack)
   filesDoor(app, jack)
   cronsDoor(app, jack)
+  databasesDoor(app, jack)
   logsDoor(app, jack)
   usageDoor(app, jack)
   accountDoor(app, jack)

@@ -2,7 +2,7 @@ import { BundleError, type Diagnostic } from './BundleError.ts'
 import { findBuiltConfig } from './builtConfig.ts'
 import type { Rule } from './modules.ts'
 import { joinPath } from './packageExports.ts'
-import type { Source } from './Source.ts'
+import { folderSource, type Source } from './Source.ts'
 import { parseTable, Table } from './Table.ts'
 
 export type NotFound = 'none' | '404-page' | 'single-page-application'
@@ -17,6 +17,15 @@ export interface QueueConsumer {
   retry_delay?: number
   max_concurrency?: number
   dead_letter_queue?: string
+}
+
+export interface D1Database {
+  binding: string
+  database: string
+  /** Where its migrations are, when that is said. */
+  migrationsFolder?: string
+  /** The table that says which were applied, when it is named. */
+  migrationsTable?: string
 }
 
 /** What the configuration files of a program say, `jack.json` over wrangler's. */
@@ -43,7 +52,7 @@ export interface Config {
     workerFirst: boolean | string[]
   }
   kv: string[]
-  d1: { binding: string; database: string }[]
+  d1: D1Database[]
   durableObjects: { binding: string; className: string }[]
   queues: { binding: string; queue: string }[]
   queueConsumers: QueueConsumer[]
@@ -105,6 +114,14 @@ const jackKeys = new Set(
 const assetKeys = new Set(
   'directory binding not_found_handling html_handling run_worker_first'.split(' '),
 )
+
+/** The name and the databases that the configuration files of a folder say. Throws `missing_files` without a folder. */
+export async function readDatabases(
+  folder: string,
+): Promise<{ name: string | undefined; databases: D1Database[] }> {
+  const { name, d1 } = await readConfig(await folderSource(folder))
+  return { name, databases: d1 }
+}
 
 /** Reads `jack.json` and the wrangler file of a program; either may be missing. */
 export async function readConfig(source: Source): Promise<Config> {
@@ -257,7 +274,14 @@ function readBindings(table: Table, config: Config): void {
   if (table.has('d1_databases')) {
     config.d1 = table.tables('d1_databases').map((entry) => {
       const [binding] = entry.required('binding')
-      return { binding, database: entry.string('database_name') ?? binding }
+      const migrationsFolder = entry.string('migrations_dir')
+      const migrationsTable = entry.string('migrations_table')
+      return {
+        binding,
+        database: entry.string('database_name') ?? binding,
+        ...(migrationsFolder !== undefined && { migrationsFolder }),
+        ...(migrationsTable !== undefined && { migrationsTable }),
+      }
     })
   }
   const objects = table.table('durable_objects')

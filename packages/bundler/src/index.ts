@@ -1,7 +1,7 @@
 export type { Module, ModuleType } from './Build.ts'
 export { BundleError, type BundleErrorCode, type Diagnostic } from './BundleError.ts'
 export { type Bundle, type BundleOptions, bundle } from './bundle.ts'
-export type { Html, NotFound } from './config.ts'
+export { type D1Database, type Html, type NotFound, readDatabases } from './config.ts'
 export { type Files, isSource, pathProblem } from './Files.ts'
 export { defaultLimits, type Limits } from './Limits.ts'
 export type { UsedPackage } from './packages.ts'

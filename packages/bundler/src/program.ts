@@ -324,7 +324,7 @@ function settingsOf(config: Config): Program['settings'] {
     ...(ttlHours === undefined ? {} : { ttlHours }),
     ...(budgetUsd === undefined ? {} : { budgetUsd }),
     kv: config.kv,
-    d1: config.d1,
+    d1: config.d1.map(({ binding, database }) => ({ binding, database })),
     durableObjects: config.durableObjects,
     queues: config.queues,
     queueConsumers: config.queueConsumers,

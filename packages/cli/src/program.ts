@@ -38,6 +38,7 @@ const groups: Record<string, [name: string, summary: string, load: () => Promise
     ['resume', 'let a suspended project answer again', () => import('./commands/resume.ts')],
     ['env', 'environment variables and secrets', () => import('./commands/env.ts')],
     ['renew', 'give a project more time', () => import('./commands/renew.ts')],
+    ['db', 'databases: SQL, migrations, export', () => import('./commands/db.ts')],
     ['cron', 'what runs on a schedule', () => import('./commands/cron.ts')],
     ['rm', 'delete a project', () => import('./commands/rm.ts')],
   ],

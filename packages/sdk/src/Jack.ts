@@ -1,5 +1,6 @@
 import { events } from './events.ts'
 import { type Connection, type Fetch, type Outgoing, open, send, sleep } from './fetch.ts'
+import { importSql } from './importSql.ts'
 import { JackError } from './JackError.ts'
 import { type FileBytes, multipart } from './multipart.ts'
 import { type Answer, type Input, type Query, routes } from './operations.ts'
@@ -211,6 +212,33 @@ export function createJack(options: JackOptions = {}) {
         query: Query<'getEnvHistory'> = {},
         { signal }: CallOptions = {},
       ) => call('getEnvHistory', [project], { query, signal }),
+    },
+
+    databases: {
+      /** The databases of a project, with their sizes. */
+      list: (project: string, { signal }: CallOptions = {}) =>
+        call('listDatabases', [project], { signal }),
+
+      /** Runs SQL in one transaction: many statements, or with parameters. Makes the database when it is new. */
+      query: (
+        project: string,
+        database: string,
+        request: Input<'queryDatabase'>,
+        { signal, idempotencyKey }: PostOptions = {},
+      ) => call('queryDatabase', [project, database], { json: request, signal, idempotencyKey }),
+
+      /** A whole database as SQL. */
+      export: (project: string, database: string, { signal }: CallOptions = {}) =>
+        call('exportDatabase', [project, database], { signal }),
+
+      /**
+       * Runs an SQL text of any size, in transactions of about half a megabyte. Answers how many statements it has.
+       * Rejects with the first failure; what was done before it is kept, `fields.statements_done` says how much.
+       */
+      import: (project: string, database: string, sql: string, { signal }: CallOptions = {}) =>
+        importSql(sql, (batch) =>
+          call('queryDatabase', [project, database], { json: { batch }, signal }),
+        ),
     },
 
     /**

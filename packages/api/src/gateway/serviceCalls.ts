@@ -12,10 +12,12 @@ export interface ServiceCall {
 /**
  * Keeps apps that call each other from calling in circles. A request that is passed on carries how many apps it went
  * through. An app may make a new one instead, and then nobody can tell what for; but a circle of those waits for
- * itself, so it ends when one of its projects has as many calls under way as it may have.
+ * itself, so it ends when one of its projects has as many calls under way as it may have; and none is let through then
+ * until half of them are over, or a circle that branches would go on in what the first ones leave.
  */
 export class ServiceCalls {
   readonly #underWay = new Map<string, number>()
+  readonly #full = new Set<string>()
 
   /** Counts a call while `work` is done. Throws `loop_detected`. */
   async during<T>(
@@ -32,10 +34,11 @@ export class ServiceCalls {
       })
     }
     const count = this.#underWay.get(projectId) ?? 0
-    if (count >= callsUnderWay) {
+    if (count >= callsUnderWay) this.#full.add(projectId)
+    if (this.#full.has(projectId)) {
       throw new JackError(
         'loop_detected',
-        `The project has ${callsUnderWay} calls of other projects under way.`,
+        `The project had ${callsUnderWay} calls of other projects under way.`,
         { hint: 'Its service bindings may lead in a circle; otherwise call less at a time.' },
       )
     }
@@ -44,6 +47,7 @@ export class ServiceCalls {
       return await work({ accountId, service, hops })
     } finally {
       const left = (this.#underWay.get(projectId) ?? 1) - 1
+      if (left <= callsUnderWay / 2) this.#full.delete(projectId)
       if (left > 0) this.#underWay.set(projectId, left)
       else this.#underWay.delete(projectId)
     }

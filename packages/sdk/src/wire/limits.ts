@@ -23,6 +23,8 @@ export const limits = {
   staging: { bytes: 5_000_000, files: 500, accountBytes: 20_000_000, hours: 24 },
   /** Apps that a request goes through by service bindings, and calls that a project has under way at once. */
   services: { hops: 16, callsUnderWay: 128 },
+  /** Databases of a project, bytes of one statement, and of the results of one call. */
+  databases: { count: 100, statementBytes: 100_000, resultBytes: 1_048_576 },
   sourceBytes: 500_000,
   bundleBytes: 10 * 1_048_576,
   assetBytes: 100 * 1_048_576,

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import * as Account from './Account.ts'
 import * as Cron from './Cron.ts'
+import * as Database from './Database.ts'
 import { DeployRequest, DeployResponse, Manifest } from './Deploy.ts'
 import { ExecuteRequest, ExecuteResponse } from './Execute.ts'
 import { LogPage, LogQuery } from './Log.ts'
@@ -179,6 +180,28 @@ export const operations = {
     scope: 'deploy',
     body: Cron.RunCron,
     response: Cron.CronRun,
+  }),
+  listDatabases: operation({
+    method: 'GET',
+    path: `${project}/databases`,
+    summary: "List a project's databases with their sizes",
+    scope: 'read',
+    response: Database.DatabaseList,
+  }),
+  queryDatabase: operation({
+    method: 'POST',
+    path: `${project}/databases/:database/query`,
+    summary: 'Run SQL on a database in one transaction; makes it when there is none of that name',
+    scope: 'deploy',
+    body: Database.QueryDatabase,
+    response: Database.QueryResults,
+  }),
+  exportDatabase: operation({
+    method: 'GET',
+    path: `${project}/databases/:database/export`,
+    summary: 'A whole database as SQL',
+    scope: 'deploy',
+    response: Database.DatabaseExport,
   }),
   getEnv: operation({
     method: 'GET',
