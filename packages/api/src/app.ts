@@ -8,6 +8,7 @@ import type { Door } from './http/Door.ts'
 import { databasesDoor } from './http/databases.ts'
 import { deployDoor } from './http/deploy.ts'
 import { executeDoor } from './http/execute.ts'
+import { exportDoor } from './http/export.ts'
 import { filesDoor } from './http/files.ts'
 import { healthDoor } from './http/health.ts'
 import { rateLimits } from './http/limit.ts'
@@ -76,6 +77,7 @@ export function createApp(jack: Jack): Hono<Door> {
   executeDoor(app, jack)
   deployDoor(app, jack, limits)
   projectsDoor(app, jack)
+  exportDoor(app, jack)
   filesDoor(app, jack)
   cronsDoor(app, jack)
   databasesDoor(app, jack)

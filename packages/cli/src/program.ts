@@ -37,6 +37,7 @@ const groups: Record<string, [name: string, summary: string, load: () => Promise
     ['budget', 'the most that a project may spend', () => import('./commands/budget.ts')],
     ['resume', 'let a suspended project answer again', () => import('./commands/resume.ts')],
     ['env', 'environment variables and secrets', () => import('./commands/env.ts')],
+    ['export', 'save a project with its data', () => import('./commands/export.ts')],
     ['renew', 'give a project more time', () => import('./commands/renew.ts')],
     ['db', 'databases: SQL, migrations, export', () => import('./commands/db.ts')],
     ['cron', 'what runs on a schedule', () => import('./commands/cron.ts')],

@@ -121,6 +121,20 @@ export function createJack(options: JackOptions = {}) {
       resume: (project: string, { signal, idempotencyKey }: PostOptions = {}) =>
         call('resumeProject', [project], { signal, idempotencyKey }),
 
+      /**
+       * A project as a tar.gz: its folder as it can be deployed again, its data, and what is known of it. The stream
+       * fails when it breaks off before its end.
+       */
+      export: (
+        project: string,
+        { signal }: CallOptions = {},
+      ): Promise<ReadableStream<Uint8Array>> =>
+        open(
+          connection,
+          { ...outgoing('exportProject', [project]), accept: 'application/gzip', signal },
+          async (response) => response.body as ReadableStream<Uint8Array>,
+        ),
+
       /** Deletes a project and everything in it. */
       delete: (project: string, { signal }: CallOptions = {}) =>
         call('deleteProject', [project], { signal }),

@@ -36,6 +36,7 @@ export const routes: {
   updateProject: ['PATCH', '/v1/projects/:project'],
   renewProject: ['POST', '/v1/projects/:project/renew'],
   resumeProject: ['POST', '/v1/projects/:project/resume'],
+  exportProject: ['GET', '/v1/projects/:project/export'],
   deleteProject: ['DELETE', '/v1/projects/:project'],
   upload: ['POST', '/v1/projects/:project/deployments/upload'],
   listDeployments: ['GET', '/v1/projects/:project/deployments'],

@@ -50,7 +50,9 @@ function describe(name: string, it: Operation) {
     responses: {
       [it.success ?? 200]: {
         description: 'Done',
-        content: { 'application/json': { schema: schema(it.response, 'output') } },
+        content: it.media
+          ? { [it.media]: { schema: { type: 'string', format: 'binary' } } }
+          : { 'application/json': { schema: schema(it.response, 'output') } },
       },
       default: {
         description: `A problem; its code is one of ${Object.keys(errorCodes).join(', ')}`,

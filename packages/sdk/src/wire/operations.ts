@@ -25,6 +25,8 @@ export interface Operation {
   /** Sent as `multipart/form-data`: `body` is the field `manifest`, files follow. */
   multipart?: boolean
   response: z.ZodType
+  /** Media type of the answer when it is not JSON. */
+  media?: 'application/gzip'
   /** Status of success when it is not 200. */
   success?: 201
 }
@@ -107,6 +109,15 @@ export const operations = {
     summary: 'Let a suspended project answer again, when what suspended it is over',
     scope: 'deploy',
     response: Project.Project,
+  }),
+  exportProject: operation({
+    method: 'GET',
+    path: `${project}/export`,
+    summary:
+      'A project as a tar.gz: its folder as it can be deployed again, its data, and what is known of it',
+    scope: 'deploy',
+    media: 'application/gzip',
+    response: z.unknown(),
   }),
   deleteProject: operation({
     method: 'DELETE',
