@@ -135,6 +135,7 @@ test('a redirect comes before the files, and the first that matches counts', () 
      /products/:code/:name /q?code=:code&name=:name
      /ext/* https://blog.example/:splat
      /rw /about 200
+     /page/* /about.html 200
      /lost /nothing 200
      /a /b 200
      /b /c 200`,
@@ -147,6 +148,7 @@ test('a redirect comes before the files, and the first that matches counts', () 
   expect(lead('/products/1/n%26m')).toBe('302 /q?code=1&name=n%26m')
   expect(lead('/ext/a/b')).toBe('302 https://blog.example/a/b')
   expect(lead('/rw')).toBe('/about.html')
+  expect(lead('/page/x')).toBe('/about.html')
   expect(lead('/lost')).toBe('lost')
   expect(lead('/a')).toBe('/b.html')
   expect(lead('/other')).toBe('none')

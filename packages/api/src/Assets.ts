@@ -78,7 +78,11 @@ export function answerAsset(
   if (rule && rule.status !== 200) return { kind: 'redirect', to: rule.to, status: rule.status }
   if (!reading) return none
   const path = rule ? (rule.to.split(/[?#]/, 1)[0] as string) : encodedPath
-  const found = findAsset(index, path)
+  // A rule may name a page by its file, which as an address of its own would redirect.
+  const named = rule && index.byPath.get(decode(path) ?? '')
+  const found: AssetAnswer = named
+    ? { kind: 'file', file: named, status: 200 }
+    : findAsset(index, path)
   if (found.kind !== 'none') return found
   const missing = standIn || rule ? missingAsset(index, path) : none
   return rule && missing.kind === 'none' ? { kind: 'lost' } : missing

@@ -58,10 +58,7 @@ export class AssetServer {
     if (answer.kind === 'lost')
       refuse(req, res, requestId, 'not_found', `There is nothing at ${path}.`)
     else if (answer.kind === 'redirect') {
-      const headers = {
-        location: withQuery(answer.to, req.url as string),
-        'cache-control': 'no-cache',
-      }
+      const headers = { location: withQuery(answer.to, req.url as string) }
       res.writeHead(answer.status, decorate(headers)).end()
     } else await this.#file(answer.file, answer.status, decorate, req, res)
     return true
