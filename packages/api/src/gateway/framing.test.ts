@@ -200,6 +200,37 @@ test('what belongs to one hop stays there, and nobody forges who asks or takes a
   })
 })
 
+test('behind a proxy, what the outermost trusted one saw is believed, and nothing left of it', async () => {
+  const proxied = await testCloud({ JACK_TRUSTED_PROXIES: '1' })
+  try {
+    const of = await deployed(
+      proxied,
+      'proxied',
+      `return Response.json(Object.fromEntries(request.headers))`,
+    )
+    const seenBy = async (headers: Record<string, string>) =>
+      (await proxied.live(`http://${of}/`, { headers })).json
+    expect(
+      await seenBy({
+        'x-forwarded-for': '6.6.6.6, 9.9.9.9',
+        'x-forwarded-proto': 'https',
+        'x-forwarded-host': 'evil.example',
+      }),
+    ).toMatchObject({
+      'x-forwarded-for': '9.9.9.9',
+      'cf-connecting-ip': '9.9.9.9',
+      'x-forwarded-proto': 'https',
+      'x-forwarded-host': of,
+    })
+    expect(await seenBy({ 'x-forwarded-proto': 'javascript' })).toMatchObject({
+      'x-forwarded-for': '127.0.0.1',
+      'x-forwarded-proto': 'http',
+    })
+  } finally {
+    await proxied.close()
+  }
+})
+
 test('an app cannot say which version it is', async () => {
   const forger = await deployed(
     cloud,
