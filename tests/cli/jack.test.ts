@@ -500,6 +500,51 @@ test('a program can deploy a folder and follow what it prints', async () => {
   }
 })
 
+test('a project without budget is suspended, says why, and comes back', async () => {
+  const cwd = folder('thrifty', {
+    'index.js':
+      'export default { fetch() { let n = 0; for (let i = 0; i < 5e7; i++) n += i % 7; return new Response(String(n)) } }',
+  })
+  const { url } = await json(cwd, ['deploy'])
+  expect(await json(cwd, ['budget', '--daily', '0', '--total', '5'])).toMatchObject({
+    exitCode: 0,
+    budget_usd: '5.000000',
+    daily_budget_usd: '0.000000',
+    included_usd: '0.010000',
+  })
+  while ((await localFetch(url, {})).status !== 402);
+  const info = await jack(cwd, ['info'])
+  expect(info.stdout).toContain('suspended: The app has spent its budget for today (UTC).')
+  expect(info.stdout).toMatch(/It spent \$[0-9.]+ of \$0\.00\./)
+  expect(info.stderr).toContain('jack budget thrifty --daily none')
+  expect(await json(cwd, ['resume'])).toMatchObject({
+    exitCode: 7,
+    error: { code: 'budget_exceeded', next: expect.any(Array) },
+  })
+  expect((await json(cwd, ['budget', '--daily', 'none'])).daily_budget_usd).toBe(null)
+  expect((await localFetch(url, {})).status).toBe(200)
+  expect((await json(cwd, ['resume'])).status).toBe('active')
+
+  const usage = await jack(cwd, ['usage'])
+  expect(usage.stdout).toMatch(/█ {2}[\d,]+\n/)
+  expect(usage.stdout).toMatch(/lasts about .+ at the rate of the last 24 hours\./)
+  const { projects, runway } = await json(cwd, ['usage', '--all'])
+  expect(projects.map((it: { name: string }) => it.name)).toContain('thrifty')
+  expect(runway.hours).toBeGreaterThan(0)
+})
+
+test('test money is added, and shows in the balance and the receipts', async () => {
+  const before = await json(home, ['balance'])
+  const added = await json(home, ['balance', 'add', '$2.50'])
+  expect(added).toMatchObject({ exitCode: 0, added_usd: '2.500000', resumed: [] })
+  expect(Number(added.balance_usd)).toBeGreaterThan(Number(before.balance_usd) + 2)
+  expect((await json(home, ['balance', 'add', 'lots'])).error.code).toBe('invalid_request')
+  const { receipts } = await json(home, ['receipts'])
+  expect(receipts.find((it: { reason: string }) => it.reason === 'grant').amount_usd).toBe(
+    '2.500000',
+  )
+})
+
 test('a cloud that is told to stop ends in good order, and starts again with everything in it', async () => {
   up.kill('SIGINT')
   const [code] = await once(up, 'exit')

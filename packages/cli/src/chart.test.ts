@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { bar, series, sparkline } from './chart.ts'
+import { bar, series, sinceOf, sparkline } from './chart.ts'
 
 test('a sparkline shows shares of the highest, and whatever is more than nothing', () => {
   expect(sparkline([0, 1, 4, 8])).toBe(' ▁▄█')
@@ -23,5 +23,12 @@ test('hours without use are there, until now, and many are added up', () => {
   const now = Date.parse('2026-11-21T08:30:00Z')
   expect(series(buckets, 'hour', () => 2, { now })).toEqual([2, 0, 2, 2, 0, 0])
   expect(series(buckets, 'hour', () => 2, { now, most: 3 })).toEqual([2, 4, 0])
+  const since = Date.parse('2026-11-21T01:10:00Z')
+  expect(series(buckets, 'hour', () => 2, { now, since })).toEqual([0, 2, 0, 2, 2, 0, 0])
   expect(series([], 'hour', () => 1, { now })).toEqual([])
+})
+
+test('how long ago is a moment, and a time is its own', () => {
+  expect(sinceOf('24h', 86_400_000)).toBe(0)
+  expect(sinceOf('2026-11-21')).toBe(undefined)
 })

@@ -31,16 +31,21 @@ const unitMs = { minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const
 /**
  * The buckets of a time with the empty ones between them, until now; several next to each other are added up when there
  * are more than `most`.
+ *
+ * @param options.since where to begin when that is before the first bucket
  */
 export function series<T extends { at: string }>(
   buckets: readonly T[],
   per: keyof typeof unitMs,
   value: (bucket: T) => number,
-  { now = Date.now(), most = 60 } = {},
+  options: { since?: number | undefined; now?: number; most?: number } = {},
 ): number[] {
   const first = buckets[0]
   if (!first) return []
-  const start = Date.parse(first.at)
+  const { now = Date.now(), most = 60, since = now } = options
+  const firstMs = Date.parse(first.at)
+  const before = Math.max(0, Math.floor((firstMs - since) / unitMs[per]))
+  const start = firstMs - before * unitMs[per]
   const count = Math.max(1, Math.floor((now - start) / unitMs[per]) + 1)
   const together = Math.ceil(count / most)
   const sums = Array.from({ length: Math.ceil(count / together) }, () => 0)
@@ -49,4 +54,11 @@ export function series<T extends { at: string }>(
     if (i < sums.length) sums[i] = (sums[i] ?? 0) + value(it)
   }
   return sums
+}
+
+/** When a time began that is said as how long ago ("24h"); undefined for anything else. */
+export function sinceOf(text: string, now = Date.now()): number | undefined {
+  const [, amount, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? []
+  if (!amount) return undefined
+  return now - Number(amount) * { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }[unit as 's']
 }

@@ -1,12 +1,15 @@
 import type { Answer } from '@jackcloud/sdk'
 import { type Command, Option } from 'commander'
-import { bar, series, sparkline } from '../chart.ts'
+import { bar, series, sinceOf, sparkline } from '../chart.ts'
 import { bytes, lasting, paint, table, took, usd } from '../print.ts'
 import { openSession } from '../session.ts'
 
 type Usage = Answer<'getUsage'>
 type AccountUsage = Answer<'accountUsage'>
-type Per = 'minute' | 'hour' | 'day'
+interface Query {
+  per: 'minute' | 'hour' | 'day'
+  since: string
+}
 
 export default (command: Command) =>
   command
@@ -24,7 +27,7 @@ export default (command: Command) =>
       if (project === undefined) {
         const usage = await print.while('Reading usage', jack.usage(query, { signal }))
         print.answer(usage, () => {
-          print.out(drawing(usage, query.per))
+          print.out(drawing(usage, query))
           if (usage.projects.length > 0) print.out(`\n${projects(usage)}`)
           print.out(`\n${runway(usage)}`)
         })
@@ -35,7 +38,7 @@ export default (command: Command) =>
         jack.projects.usage(project, query, { signal }),
       )
       print.answer(usage, () => {
-        print.out(drawing(usage, query.per))
+        print.out(drawing(usage, query))
         for (const line of budgets(usage)) print.out(line)
         print.out(`\n${runway(usage)}`)
       })
@@ -45,21 +48,20 @@ const dim = (text: string) => paint('dim', text, process.stdout)
 const count = (it: number) => it.toLocaleString('en')
 
 /** How use went over time, and what each kind of it comes to. */
-function drawing({ total, buckets }: Usage | AccountUsage, per: Per): string {
+function drawing({ total, buckets }: Usage | AccountUsage, { per, since }: Query): string {
   if (buckets.length === 0) return 'Nothing was used.'
   const over = (value: (it: (typeof buckets)[number]) => number) =>
-    paint('cyan', sparkline(series(buckets, per, value)), process.stdout)
+    paint('cyan', sparkline(series(buckets, per, value, { since: sinceOf(since) })), process.stdout)
   const errors =
     total.errors > 0 ? `, ${paint('red', count(total.errors), process.stdout)} failed` : ''
   const latency = total.latency
     ? `half within ${took(total.latency.p50_ms)}, 90% ${took(total.latency.p90_ms)}, 99% ${took(total.latency.p99_ms)}`
     : ''
-  const from = buckets[0]?.at.replace('T', ' ').replace(/:\d\d\.000Z$/, ' UTC') ?? ''
   const lines = [
     `${dim('requests')}  ${over((it) => it.requests)}  ${count(total.requests)}${errors}`,
     `${dim('CPU     ')}  ${over((it) => it.cpu_ms)}  ${took(total.cpu_ms)}`,
     `${dim('cost    ')}  ${over((it) => Number(it.cost_usd))}  ${usd(total.cost_usd)}`,
-    dim(`          from ${from} until now, per ${per}`),
+    dim(`          since ${since}${/\d[smhd]$/.test(since) ? ' ago' : ''}, per ${per}`),
   ]
   if (latency) lines.push(`${dim('latency ')}  ${latency}`)
   return [...lines, '', kinds(total)].join('\n')
