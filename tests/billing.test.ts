@@ -2,7 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createJack, type Jack, localFetch } from '@jackcloud/sdk/node'
 import { prices } from '@jackcloud/sdk/wire'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { behindTheBack, eventually, live, temporaryHome, type Up, up } from './harness.ts'
+import {
+  behindTheBack,
+  eventually,
+  live,
+  postmasterFile,
+  temporaryHome,
+  type Up,
+  up,
+} from './harness.ts'
 import { processesOf } from './processes.ts'
 
 // One cloud and what its apps cost, through kill -9 of its server. The order of the tests matters.
@@ -97,12 +105,15 @@ async function bill(): Promise<Bill> {
 }
 
 async function expectLedgerAddsUp(): Promise<void> {
-  const receipts = await Array.fromAsync(jack.allReceipts({ limit: 200 }))
-  const { balance_usd, held_usd } = await jack.balance()
   const micro = (usd: string) => BigInt(usd.replace('.', ''))
-  expect(receipts.reduce((sum, it) => sum + micro(it.amount_usd), 0n)).toBe(
-    micro(balance_usd) + micro(held_usd),
-  )
+  // What is charged in between shows in the one and not in the other.
+  await eventually(async () => {
+    const receipts = await Array.fromAsync(jack.allReceipts({ limit: 200 }))
+    const { balance_usd, held_usd } = await jack.balance()
+    expect(receipts.reduce((sum, it) => sum + micro(it.amount_usd), 0n)).toBe(
+      micro(balance_usd) + micro(held_usd),
+    )
+  })
 }
 
 /** An interval, and what a busy machine adds to it. */
@@ -139,6 +150,26 @@ test.each([1, 2, 3])(
   },
   90_000,
 )
+
+test('kill -9 of the database under load loses no request and counts none twice', async () => {
+  const before = await bill()
+  const sentBefore = sent
+  const killed = Number(postmasterFile(data)[0])
+  expect(killed).toBeGreaterThan(1)
+  const stop = load()
+  await eventually(() => expect(sent - sentBefore).toBeGreaterThan(200))
+  process.kill(killed, 'SIGKILL')
+  await eventually(() => expect(Number(postmasterFile(data)[0])).not.toBe(killed))
+  await sleep(1_000)
+  await stop()
+  // Each was answered, and the server lives: what could not be stored was stored later.
+  await eventually(async () => {
+    const after = await bill()
+    expect(after.requests - before.requests).toBe(sent - sentBefore)
+    expect(after.charged + after.pending + after.included).toBe(after.cost)
+  })
+  await expectLedgerAddsUp()
+}, 90_000)
 
 test('an end in order stores everything and charges all but the last millionth', async () => {
   const before = await bill()

@@ -71,6 +71,14 @@ export async function ofAccount(
   return rows.map((row) => ({ projectId: row.project_id, ...toUsage(row) }))
 }
 
+/** What all of an account's projects used since a time, together; without latencies. */
+export async function totalOf(db: Db, accountId: string, since: Date): Promise<Usage> {
+  const { rows } = await sql<Omit<SummedRow, 'latencies'>>`
+    select ${counters} from usage_minute join project using (project_id)
+    where account_id = ${accountId} and minute >= ${since}`.execute(db)
+  return toUsage({ ...(rows[0] as Omit<SummedRow, 'latencies'>), latencies: [] })
+}
+
 /**
  * Adds minutes that are older than `minutesSince` up into the first minute of their hour, and forgets hours older than
  * `hoursSince`. Both are whole hours.
@@ -106,11 +114,14 @@ export async function roll(db: Db, minutesSince: Date, hoursSince: Date): Promis
   await sql`delete from strike where at < ${minutesSince}`.execute(db)
 }
 
-const sums = sql`
-  sum(requests)::bigint as requests, sum(errors)::bigint as errors, sum(cpu_us)::bigint as cpu_us,
-  sum(rows_read)::bigint as rows_read, sum(rows_written)::bigint as rows_written,
-  sum(egress_requests)::bigint as egress_requests, sum(egress_bytes)::bigint as egress_bytes,
-  array_agg(array_to_string(latency, ',')) as latencies`
+const counters = sql`
+  coalesce(sum(requests), 0)::bigint as requests, coalesce(sum(errors), 0)::bigint as errors,
+  coalesce(sum(cpu_us), 0)::bigint as cpu_us, coalesce(sum(rows_read), 0)::bigint as rows_read,
+  coalesce(sum(rows_written), 0)::bigint as rows_written,
+  coalesce(sum(egress_requests), 0)::bigint as egress_requests,
+  coalesce(sum(egress_bytes), 0)::bigint as egress_bytes`
+
+const sums = sql`${counters}, array_agg(array_to_string(latency, ',')) as latencies`
 
 interface SummedRow {
   requests: bigint

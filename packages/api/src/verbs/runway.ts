@@ -19,8 +19,7 @@ export async function runwayOf(jack: Jack, accountId: string): Promise<Runway> {
   const left = availableMicroUsd * 1_000n - (await pendingOf(jack.db, accountId))
   const balanceNanoUsd = left > 0n ? left : 0n
   const since = new Date(jack.now().getTime() - 86_400_000)
-  const used = await usage.ofAccount(jack.db, { accountId }, since)
-  const dayNanoUsd = used.reduce((sum, it) => sum + costNanoUsd(it), 0n)
+  const dayNanoUsd = costNanoUsd(await usage.totalOf(jack.db, accountId, since))
   const hours = dayNanoUsd === 0n ? null : Number((balanceNanoUsd * 24n) / dayNanoUsd)
   return { balanceNanoUsd, dayNanoUsd, hours }
 }

@@ -83,24 +83,28 @@ test('requests, errors, CPU time, rows, egress and latencies are counted, and co
 test('a project shows up in the receipts with what it used and when, and everything adds up', async () => {
   const { project_id } = await deploy('billed')
   await use(project_id, 0.51)
-  const before = (await cloud.api('GET', '/v1/balance')).json
-  expect(microUsd(before.pending_usd)).toBeGreaterThanOrEqual(500_000n)
   await settleRuntime(cloud.jack)
-  const after = (await cloud.api('GET', '/v1/balance')).json
-  expect(after.pending_usd).toBe('0.000000')
   const { receipts } = (await cloud.api('GET', '/v1/receipts?limit=500')).json
-  expect(receipts[0]).toMatchObject({
+  expect(receipts.find((it: { project: string }) => it.project === 'billed')).toMatchObject({
     reason: 'runtime',
     amount_usd: expect.stringMatching(/^-0\.50/),
     project_id,
     project: 'billed',
     period: { from: expect.stringMatching(/Z$/), until: expect.stringMatching(/Z$/) },
   })
-  const sum = receipts.reduce(
-    (sum: bigint, it: { amount_usd: string }) => sum + microUsd(it.amount_usd),
-    0n,
-  )
-  expect(sum).toBe(microUsd(after.balance_usd) + microUsd(after.held_usd))
+  // What is charged in between shows in the one and not in the other.
+  await expect
+    .poll(async () => {
+      const { json } = await cloud.api('GET', '/v1/balance')
+      const { receipts } = (await cloud.api('GET', '/v1/receipts?limit=500')).json
+      const amounts = receipts.map((it: { amount_usd: string }) => microUsd(it.amount_usd))
+      return (
+        amounts.reduce((sum: bigint, it: bigint) => sum + it, 0n) -
+        microUsd(json.balance_usd) -
+        microUsd(json.held_usd)
+      )
+    })
+    .toBe(0n)
 })
 
 test('at zero the URL answers 402 and says why, its process ends, and money brings it back within a second', async () => {
