@@ -10,10 +10,10 @@ export interface ServiceCall {
 }
 
 /**
- * Keeps apps that call each other from calling in circles. A request that is passed on carries how many apps it went
- * through. An app may make a new one instead, and then nobody can tell what for; but a circle of those waits for
- * itself, so it ends when one of its projects has as many calls under way as it may have; and none is let through then
- * until half of them are over, or a circle that branches would go on in what the first ones leave.
+ * Keeps apps that call each other from calling in circles. A call says how many apps the request went through that it is
+ * made for (`engine/workerd/requestModule.ts`). That is said inside of the app, which may see to it that nothing is said.
+ * But a circle waits for itself: it ends when one of its projects has as many calls under way as it may have, and none is
+ * let through then until half of them are over, or a circle that branches would go on in what the first ones leave.
  */
 export class ServiceCalls {
   readonly #underWay = new Map<string, number>()
@@ -27,8 +27,8 @@ export class ServiceCalls {
   ): Promise<T> {
     const { hops: mostHops, callsUnderWay } = limits.services
     const hops = Number(req.headers['x-jack-hops'] ?? 0) + 1
-    // What is no number came from nobody but the app itself.
-    if (!(hops <= mostHops)) {
+    // Below zero, or no number, is said by nobody but the app itself.
+    if (!(hops >= 1 && hops <= mostHops)) {
       throw new JackError('loop_detected', `The request went through ${mostHops} apps already.`, {
         hint: 'Look for service bindings that lead back to where they came from.',
       })

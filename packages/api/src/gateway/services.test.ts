@@ -175,27 +175,54 @@ test('a request that is passed on in a circle ends after 16 apps', async () => {
   expect((await cloud.live(door.url, { headers: { 'x-jack-hops': '16' } })).text).toBe('fine')
 })
 
+const inside = (name: string, call: string) =>
+  deploy(
+    name,
+    `if (new URL(request.url).pathname === "/alive") return new Response("alive"); return ${call}`,
+    { SELF: name },
+  )
+
 test.each([
   ['new', 'makes a new request each time', 'env.SELF.fetch("http://x/")'],
   [
     'forged',
     'says that its request is new',
-    'env.SELF.fetch("http://x/", { headers: { "x-jack-hops": "-1000000" } })',
+    'env.SELF.fetch("http://x/", { headers: { "x-jack-hops": "0" } })',
   ],
   [
-    'double',
-    'makes two of each',
-    'Promise.all([env.SELF.fetch("http://x/"), env.SELF.fetch("http://x/")]).then(([a]) => a)',
+    'later',
+    'waits a while first',
+    'new Promise((r) => setTimeout(r, 5)).then(() => env.SELF.fetch(new Request("http://x/", { method: "POST", body: "x" })))',
   ],
-])('an app in a circle (%s) that %s is stopped, and goes on for others', async (name, _, call) => {
-  const { url } = await deploy(
-    name,
-    `if (new URL(request.url).pathname === "/alive") return new Response("alive"); return ${call}`,
-    { SELF: name },
-  )
+])('an app in a circle (%s) that %s is stopped after 16 calls', async (name, _, call) => {
+  const { url } = await inside(`circle-${name}`, call)
   expect(await cloud.live(url)).toMatchObject({ status: 508, json: { code: 'loop_detected' } })
-  expect((await cloud.live(`${url}/alive`)).text).toBe('alive')
-  expect(await requestsOf(name)).toBeLessThan(5 * limits.services.callsUnderWay)
+  expect(await requestsOf(`circle-${name}`)).toBe(limits.services.hops + 1)
+})
+
+test.each([
+  ['single', 'outside(() => env.SELF.fetch("http://x/"))'],
+  [
+    'double',
+    'outside(() => Promise.all([env.SELF.fetch("http://x/"), env.SELF.fetch("http://x/")]).then(([a]) => a))',
+  ],
+])('an app that hides a circle (%s) is stopped, and goes on for others', async (kind, call) => {
+  const name = `hidden-${kind}`
+  const files = {
+    'wrangler.json': JSON.stringify({
+      main: 'i.js',
+      services: [{ binding: 'SELF', service: name }],
+    }),
+    'i.js': `import { AsyncLocalStorage } from "node:async_hooks"; const outside = AsyncLocalStorage.snapshot();
+      export default { async fetch(request, env) {
+        if (new URL(request.url).pathname === "/alive") return new Response("alive"); return ${call} } }`,
+  }
+  const { json } = await cloud.api('POST', '/deploy', { name, files })
+  expect(await cloud.live(json.url)).toMatchObject({ status: 508, json: { code: 'loop_detected' } })
+  expect((await cloud.live(`${json.url}/alive`)).text).toBe('alive')
+  const requests = await requestsOf(name)
+  expect(requests).toBeGreaterThan(limits.services.callsUnderWay)
+  expect(requests).toBeLessThan(5 * limits.services.callsUnderWay)
 })
 
 test("another account's project is out of reach, whatever its name", async () => {

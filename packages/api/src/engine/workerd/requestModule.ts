@@ -1,5 +1,6 @@
 /**
- * The first module of a hosted app, as text: it says which request a line of the console belongs to.
+ * The first module of a hosted app, as text: it says which request a line of the console belongs to, and how many apps a
+ * request came through that leads to another one by a service binding.
  *
  * It runs before the app does and in the app's isolate. So what it prints is the app's word: an app can make up ids of
  * requests, and no more than that; `output.ts` reads the marks and takes nothing else for one.
@@ -12,12 +13,14 @@ export const requestModule = `
 import { AsyncLocalStorage } from "node:async_hooks";
 const requests = new AsyncLocalStorage();
 const within = requests.run.bind(requests), current = requests.getStore.bind(requests);
+const calls = new AsyncLocalStorage(), passing = calls.run.bind(calls), hops = calls.getStore.bind(calls);
 const uncurry = Function.prototype.bind.bind(Function.prototype.call);
 const call = Reflect.apply, then = uncurry(Promise.prototype.then), ThePromise = Promise;
 const header = uncurry(Headers.prototype.get);
 const headersOf = uncurry(Object.getOwnPropertyDescriptor(Request.prototype, "headers").get);
 const randomId = crypto.randomUUID.bind(crypto), global = globalThis;
-const { getPrototypeOf, getOwnPropertyDescriptors, defineProperty, defineProperties } = Object;
+const TheRequest = Request, setHeader = uncurry(Headers.prototype.set);
+const { values, getPrototypeOf, getOwnPropertyDescriptors, defineProperty, defineProperties } = Object;
 const told = new WeakSet(), { add: tell, has: isTold } = { add: uncurry(WeakSet.prototype.add), has: uncurry(WeakSet.prototype.has) };
 
 const { error: printError } = console;
@@ -81,8 +84,26 @@ function watch(ctx) {
 function handled(name, method, self, given, ctx) {
   if (!watched && ctx) watch(ctx);
   if (current() !== undefined) return call(method, self, given);
-  return within((name === "fetch" ? header(headersOf(given[0]), "x-request-id") : null) ?? "evt_" + randomId().replaceAll("-", ""),
-    reporting, method, self, given);
+  const sent = name === "fetch" ? headersOf(given[0]) : undefined;
+  const id = (sent && header(sent, "x-request-id")) ?? "evt_" + randomId().replaceAll("-", "");
+  const came = (sent && header(sent, "x-jack-hops")) ?? undefined;
+  if (came !== undefined && !tells) tellHops(given[1] ?? self.env ?? {});
+  return passing(came, within, id, reporting, method, self, given);
+}
+
+let tells = false;
+/** What an app that was called by another one asks of a third says so. */
+function tellHops(env) {
+  const binding = values(env).find((it) => typeof it === "object" && it?.constructor?.name === "Fetcher");
+  if (!binding) return;
+  tells = true;
+  const prototype = getPrototypeOf(binding), { fetch: ask } = prototype;
+  prototype.fetch = { async fetch(...given) {
+    if (hops() === undefined) return call(ask, this, given);
+    const request = new TheRequest(...given);
+    setHeader(headersOf(request), "x-jack-hops", hops());
+    return call(ask, this, [request]);
+  } }.fetch;
 }
 
 /** The app's handlers as they are, each call within its request. A class is changed in place: it stays itself. */

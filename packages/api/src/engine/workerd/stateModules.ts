@@ -13,7 +13,8 @@ export class CountedDatabase extends D1Database {
     const answer = super.run(queries, bookmarked);
     for (const { meta } of answer.results) {
       read += meta.rows_read;
-      written += meta.rows_written;
+      // Of many statements in one text the runtime counts the rows of the last, and the changes of all.
+      written += Math.max(meta.rows_written, meta.changes);
     }
     return answer;
   }
