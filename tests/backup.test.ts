@@ -11,7 +11,6 @@ import { join } from 'node:path'
 import { createJack, type Jack, localFetch } from '@jackcloud/sdk/node'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { commandLine, live, temporaryHome, text, type Up, up } from './harness.ts'
-import { processesOf } from './processes.ts'
 
 // One cloud that is backed up while everything in it is written to, and what becomes of the backup.
 const home = temporaryHome('backup')
@@ -31,7 +30,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   if (cloud) await cloud.stop()
-  for (const { pid } of processesOf(home.path)) process.kill(pid, 'SIGKILL')
   await home.remove()
 }, 60_000)
 

@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { commandLine, eventually, live, temporaryHome, text, type Up, up } from './harness.ts'
-import { processesOf } from './processes.ts'
 
 const home = temporaryHome('export')
 const { json } = commandLine(home)
@@ -15,7 +14,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   if (cloud) await cloud.stop()
-  for (const { pid } of processesOf(home.path)) process.kill(pid, 'SIGKILL')
   await home.remove()
 }, 60_000)
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 export interface Process {
   pid: number
@@ -50,8 +50,10 @@ function fromPs(): Process[] {
   )
 }
 
+/** What a sandbox sees. A process without one sees what everybody does, which says nothing about it. */
 function mounts(pid: number): string {
   try {
+    if (readlinkSync(`/proc/${pid}/ns/mnt`) === readlinkSync('/proc/self/ns/mnt')) return ''
     return readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
   } catch {
     return ''

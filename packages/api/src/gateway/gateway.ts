@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { type LiveVersion, limits } from '@jackcloud/sdk/wire'
 import { workerFirst } from '../Assets.ts'
 import { type Deployment, versionParts } from '../Deployment.ts'
+import { diskFull } from '../Disk.ts'
 import { JackError } from '../Errors.ts'
 import { type Lease, Moved } from '../engine/Engine.ts'
 import { parseHost } from '../Host.ts'
@@ -128,7 +129,7 @@ export class Gateway {
     error: unknown,
     route?: Route,
   ): void {
-    const known = error instanceof JackError ? error : databaseGone(error)
+    const known = error instanceof JackError ? error : (databaseGone(error) ?? diskFull(error))
     if (known !== error)
       this.#jack.log.error({ err: error, requestId, ...(route && about(route)) }, 'gateway')
     const { code, message, hint } =

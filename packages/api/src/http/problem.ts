@@ -1,6 +1,7 @@
 import { errorCodes } from '@jackcloud/sdk/wire'
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
+import { diskFull } from '../Disk.ts'
 import { JackError } from '../Errors.ts'
 import { databaseGone, unstorable } from '../store/database.ts'
 import type { Door } from './Door.ts'
@@ -26,7 +27,7 @@ export function asJackError(error: unknown): JackError {
       cause: error,
     })
   }
-  const known = databaseGone(error) ?? unstorable(error)
+  const known = databaseGone(error) ?? diskFull(error) ?? unstorable(error)
   if (known) return known
   return new JackError(
     'internal',

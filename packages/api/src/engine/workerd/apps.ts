@@ -1,5 +1,6 @@
 import type { ErrorCode } from '@jackcloud/sdk/wire'
 import { keepsData } from '../../Deployment.ts'
+import { diskFull } from '../../Disk.ts'
 import { JackError } from '../../Errors.ts'
 import {
   type App,
@@ -187,7 +188,10 @@ export class Apps {
     try {
       await this.#options.configs.compile(config)
     } catch (error) {
-      throw startFailure(code, String((error as { stderr?: unknown }).stderr ?? error))
+      throw (
+        diskFull(error) ??
+        startFailure(code, String((error as { stderr?: unknown }).stderr ?? error))
+      )
     }
     const { modules: _, ...rest } = app
     const digest = this.#options.configs.digest(config)
