@@ -122,6 +122,23 @@ test('a database has a plain name, and belongs to its project', async () => {
   expect((await cloud.api('GET', '/v1/projects/mine/databases', undefined, as)).status).toBe(200)
 })
 
+test('an app that writes with many statements in one text pays for all of them', async () => {
+  const files = {
+    'wrangler.json': JSON.stringify({ main: 'i.js', d1_databases: [{ binding: 'DB' }] }),
+    'i.js': `export default { async fetch(request, env) {
+      await env.DB.prepare("create table t (a)").run();
+      await env.DB.prepare("insert into t values (1);".repeat(40) + "select 1").run();
+      return new Response("done") } }`,
+  }
+  const { json } = await cloud.api('POST', '/deploy', { name: 'writing', files })
+  expect((await cloud.live(json.url)).text).toBe('done')
+  await expect
+    .poll(async () => (await cloud.api('GET', '/v1/projects/writing/usage')).json.total, {
+      timeout: 10_000,
+    })
+    .toMatchObject({ rows_written: expect.toSatisfy((rows: number) => rows >= 40) })
+})
+
 test('rows are counted, and a project that has nothing left to spend runs no SQL', async () => {
   await create('counted')
   await query('counted', {
