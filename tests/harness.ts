@@ -102,14 +102,15 @@ export interface Up {
   stop(): Promise<void>
 }
 
-/** `jack up --json --port 0 --data <data>`, until it says that everything answers. */
+/** `jack up --json --data <data>` on a free port or the given one, until it says that everything answers. */
 export async function up(
   { path, env }: Home,
   data: string,
-  options: { command?: Command; env?: Record<string, string>; cwd?: string } = {},
+  options: { command?: Command; env?: Record<string, string>; cwd?: string; port?: string } = {},
 ): Promise<Up> {
   const [file, ...args] = options.command ?? fromSource
-  const child = spawn(file, [...args, 'up', '--json', '--port', '0', '--data', data], {
+  const { port = '0' } = options
+  const child = spawn(file, [...args, 'up', '--json', '--port', port, '--data', data], {
     cwd: options.cwd ?? path,
     env: { ...env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
