@@ -183,6 +183,42 @@ test('a body over the limit is refused before the app sees it', async () => {
   expect(answer).toMatch(/^HTTP\/1.1 413 /)
 })
 
+test('what a WebSocket hears is logged with its request', async () => {
+  const url = await app(
+    'listener',
+    worker(`
+      const [client, server] = Object.values(new WebSocketPair())
+      const never = () => console.log('never')
+      server.accept()
+      server.addEventListener('message', never)
+      server.addEventListener('message', (event) => {
+        console.log(event.data, event.target === server)
+        if (event.data === 'b') throw new Error('in a listener')
+      }, { once: false })
+      server.removeEventListener('message', never)
+      return new Response(null, { status: 101, webSocket: client })`),
+  )
+  const dispatcher = new Agent({
+    connect: {
+      lookup: (_host, _options, done) => done(null, [{ address: '127.0.0.1', family: 4 }]),
+    },
+  })
+  const socket = new WebSocket(url.replace('http:', 'ws:'), { dispatcher })
+  await once(socket as never, 'open')
+  socket.send('a')
+  socket.send('b')
+  const request_id = expect.stringMatching(/^req_/)
+  await expect
+    .poll(async () => (await cloud.api('GET', '/v1/projects/listener/logs')).json.logs)
+    .toMatchObject([
+      { message: 'a true', request_id },
+      { message: 'b true', request_id },
+      { message: expect.stringMatching(/^Uncaught Error: in a listener/), request_id },
+    ])
+  socket.close()
+  await dispatcher.close()
+})
+
 test('WebSockets work end to end', async () => {
   const url = await app(
     'sockets',

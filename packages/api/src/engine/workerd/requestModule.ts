@@ -58,6 +58,29 @@ for (const name of ["setTimeout", "setInterval"]) {
   global[name] = defineProperties(value, getOwnPropertyDescriptors(start));
 }
 
+/** What comes over a socket belongs to the request that listens to it first. */
+const sockets = new WeakMap(), heard = new WeakMap();
+const get = uncurry(WeakMap.prototype.get), set = uncurry(WeakMap.prototype.set), has = uncurry(WeakMap.prototype.has);
+const { addEventListener: listen, removeEventListener: unlisten } = WebSocket.prototype;
+function hearing(listener) {
+  if (typeof listener !== "function") return listener;
+  if (!has(heard, listener)) set(heard, listener, function (event) {
+    const id = get(sockets, event.target);
+    return id === undefined ? reporting(listener, this, [event]) : within(id, reporting, listener, this, [event]);
+  });
+  return get(heard, listener);
+}
+for (const [name, value] of Object.entries({
+  addEventListener(type, listener, ...rest) {
+    const id = current();
+    if (id !== undefined && !has(sockets, this)) set(sockets, this, id);
+    return call(listen, this, [type, hearing(listener), ...rest]);
+  },
+  removeEventListener(type, listener, ...rest) {
+    return call(unlisten, this, [type, hearing(listener), ...rest]);
+  },
+})) defineProperty(WebSocket.prototype, name, { configurable: true, writable: true, enumerable: true, value });
+
 /** Calls, and hears of what is thrown or rejected without coming between the caller and it. */
 function reporting(method, self, given) {
   try {
