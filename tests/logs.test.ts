@@ -68,7 +68,7 @@ test('jack logs -f goes on when the server is killed and started anew, without l
   process.kill(cloud.ready.pid, 'SIGKILL')
   await cloud.ended
   cloud = await up(home, data, { port: new URL(cloud.ready.url).port })
-  await live(urlOf('/after'))
+  expect(await (await live(urlOf('/after'))).text()).toBe('ok')
   await eventually(() => expect(asked()).toEqual(['/before', '/during', '/after']), 30_000)
   child.kill('SIGINT')
   expect(await once(child, 'exit')).toEqual([130, null])

@@ -1,11 +1,14 @@
+import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
 import { limits } from '@jackcloud/sdk/wire'
 import type { Hono } from 'hono'
 import type { Gateway } from './gateway/gateway.ts'
+import { refuse } from './gateway/refuse.ts'
 import { clientAddress, clientScheme } from './http/address.ts'
 import type { Door } from './http/Door.ts'
+import { makeId } from './Id.ts'
 import type { Jack } from './jack.ts'
 
 /**
@@ -24,7 +27,14 @@ export function createListener({ headersTimeoutMs = 15_000, checkEveryMs = 5_000
     shouldUpgradeCallback: (req) => req.headers.upgrade?.toLowerCase() === 'websocket',
   })
   server.maxRequestsPerSocket = 0
+  server.on('request', answerStarting)
   return server
+}
+
+/** Who comes while everything is being opened is not left waiting for an answer that nobody gives. */
+function answerStarting(req: IncomingMessage, res: ServerResponse): void {
+  const requestId = makeId('req', Date.now(), randomBytes(14))
+  refuse(req, res, requestId, 'unavailable', 'This server is starting.', 'Ask again in a second.')
 }
 
 /** Puts the API and the gateway behind a listener. */
@@ -47,6 +57,7 @@ export function serve(server: Server, jack: Jack, app: Hono<Door>, gateway: Gate
       res.writeContinue()
     server.emit('request', req, res)
   })
+  server.off('request', answerStarting)
   server.on('request', (req, res) => {
     const answers = answering.get(req.socket) ?? new Set()
     answering.set(req.socket, answers.add(res))
