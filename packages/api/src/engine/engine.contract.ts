@@ -270,6 +270,14 @@ export function engineContract(
       expect(JSON.parse((await get(engine, hosted)).body)).toMatchObject(json)
     })
 
+    it('hosts an app that imports the modules of a platform that it does not use', async () => {
+      const platform = 'email node pipelines sockets workers workflows'.split(' ')
+      const hosted =
+        app(`${platform.map((it) => `import * as ${it} from 'cloudflare:${it}'`).join('\n')}
+        export default { fetch: () => Response.json(new email.EmailMessage('a@x', 'b@x', 'hi').to) }`)
+      expect(await get(engine, hosted)).toEqual({ status: 200, body: '"b@x"' })
+    })
+
     it.each([
       ['a syntax error', 'export default { fetch( }', /SyntaxError[\s\S]*main\.js:1/],
       ['a missing export', 'export const a = 1', /no default export/],

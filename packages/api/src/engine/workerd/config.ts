@@ -79,6 +79,8 @@ export function appConfig(app: App): Config {
       (_, i) => `(name = "service${i}", external = (address = "unix:service${i}.sock", http = ()))`,
     ),
   ]
+  const extensions = importsMail(app.modules) ? [mailExtension] : []
+  if (extensions.length > 0) files['email.js'] = mailModule
   if (app.assetsBinding)
     services.push('(name = "assets", external = (address = "unix:assets.sock", http = ()))')
   return {
@@ -91,6 +93,7 @@ export function appConfig(app: App): Config {
         ...state.sockets,
       ],
       app.limits.memoryMb,
+      extensions,
     ),
   }
 }
@@ -142,7 +145,12 @@ export function configDigest(config: Config, version: string): string {
   return hash.digest('hex')
 }
 
-function config(services: string[], sockets: string[], memoryMb: number): string {
+function config(
+  services: string[],
+  sockets: string[],
+  memoryMb: number,
+  extensions: string[] = [],
+): string {
   // A service named "internet" of our own: the implicit one loads certificates that the sandbox does not have.
   const all = [...services, '(name = "internet", network = (allow = []))']
   return `using Workerd = import "/workerd/workerd.capnp";
@@ -151,6 +159,7 @@ const config :Workerd.Config = (
 ${all.join(',\n')}
  ],
  sockets = [${sockets.join(', ')}],
+ extensions = [${extensions.join(', ')}],
  v8Flags = ["--max-old-space-size=${memoryMb}"],
  logging = (structuredLogging = true, stdoutPrefix = "", stderrPrefix = "")
 );
@@ -163,6 +172,20 @@ const worker = (name: string, module: string) => `(name = "${name}", worker = (
 
 const noOutbound = `export default { fetch() {
   throw new Error('This app has no access to the network: "egress" in its jack.json is an empty list') } }`
+
+/** Bytes are searched, since many libraries import the module in passing and few apps send mail. */
+const importsMail = (modules: Module[]): boolean =>
+  modules.some(
+    ({ type, bytes }) => type === 'esm' && Buffer.from(bytes).includes('cloudflare:email'),
+  )
+
+/** What the runtime's `cloudflare:email` is made of, and does not have itself. */
+const mailExtension =
+  '(modules = [(name = "cloudflare-internal:email", internal = true, esModule = embed "email.js")])'
+const mailModule = `class EmailMessage {
+  constructor(from, to, raw) { Object.assign(this, { from, to, raw }) }
+}
+export default { EmailMessage }`
 
 const moduleField: Record<Module['type'], string> = {
   esm: 'esModule',
