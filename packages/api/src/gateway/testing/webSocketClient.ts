@@ -30,8 +30,8 @@ export interface Result {
   /** Of the handshake's answer, those that mean something for the connection. */
   headers: string[]
   frames: string[]
-  /** Apart, since they may overtake what the worker is still busy with. */
-  pongs: string[]
+  /** Apart, since it may overtake what the worker is still busy with; the last, since one may answer many pings. */
+  pong: string | undefined
   /** Of the connection, once it is a WebSocket. */
   end: 'closed' | 'open' | 'refused'
   events: unknown[]
@@ -73,7 +73,7 @@ export async function converse(target: Target, name: string, it: Case): Promise<
     status,
     headers,
     frames: told.received.frames.filter((it) => !isPong(it)),
-    pongs: told.received.frames.filter(isPong),
+    pong: told.received.frames.findLast(isPong),
     end: status === '101' ? end : 'refused',
     events: status === '101' ? await seen(target, path) : [],
   }
