@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { pipeline } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
 import { LRUCache } from 'lru-cache'
@@ -130,8 +130,9 @@ export class AssetServer {
       'content-length': end - start + 1,
       ...(range && { 'content-range': `bytes ${start}-${end}/${size}` }),
     })
-    if (stream) pipeline(stream, res, () => {})
-    else res.end()
+    if (!stream) res.end()
+    // Either side may leave; then the other is ended, and there is nobody to tell.
+    else await pipeline(stream, res).catch(() => {})
   }
 
   /** The content in an encoding, from memory, or made once for all who ask at the same time. */

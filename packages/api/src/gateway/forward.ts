@@ -90,6 +90,8 @@ export function forward(
   requestId: string,
   extra: Record<string, string>,
 ): Promise<{ complete: boolean; error?: Error }> {
+  // The client left while the app was started: nobody will hear of that again.
+  if (res.destroyed) return Promise.resolve({ complete: false })
   return new Promise((resolve) => {
     const hasBody =
       req.headers['transfer-encoding'] !== undefined ||

@@ -134,6 +134,37 @@ test.each(['end', 'destroy', 'resetAndDestroy'] as const)(
   },
 )
 
+test('a client that leaves while the app still starts keeps nothing either', async () => {
+  const napper = await testCloud({ JACK_IDLE_MS: '1000' })
+  try {
+    const never = `await new Promise((resolve) => setTimeout(resolve, 120_000)); return new Response('late')`
+    const host = await deployed(napper, 'sleepy', never)
+    for (const request of [
+      ask(host, '/'),
+      `POST / HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 100000\r\n\r\nabc`,
+      ask(
+        host,
+        '/',
+        'Connection: Upgrade',
+        'Upgrade: websocket',
+        'Sec-WebSocket-Version: 13',
+        'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+      ),
+    ]) {
+      await expect.poll(() => napper.jack.engine.running().length, { timeout: 20_000 }).toBe(0)
+      const { socket } = await dial(napper)
+      socket.write(request)
+      await new Promise((resolve) => setImmediate(resolve))
+      socket.destroy()
+      // It is started for nobody, and sleeps again: nothing holds it.
+      await expect.poll(() => napper.jack.engine.running().length, { timeout: 20_000 }).toBe(1)
+      await expect.poll(() => openRequests(napper), { timeout: 20_000 }).toBe(0)
+    }
+  } finally {
+    await napper.close()
+  }
+}, 90_000)
+
 test('an upload that breaks off keeps nothing, and the next one is as good as ever', async () => {
   const host = await deployed(
     cloud,

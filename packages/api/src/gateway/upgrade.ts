@@ -25,7 +25,11 @@ export function joinSockets(
   return new Promise((resolve, reject) => {
     let control: Dispatcher.DispatchController | undefined
     let answered = false
-    const waiting = whileThere(socket, () => control?.abort(new Error('the client left')))
+    let left = socket.destroyed || socket.readableEnded
+    const waiting = whileThere(socket, () => {
+      left = true
+      control?.abort(new Error('the client left'))
+    })
     const answer = (
       controller: Dispatcher.DispatchController,
       status: string,
@@ -57,7 +61,7 @@ export function joinSockets(
       {
         onRequestStart(controller) {
           control = controller
-          if (socket.destroyed) controller.abort(new Error('the client left'))
+          if (left) controller.abort(new Error('the client left'))
         },
         onRequestUpgrade(controller, _status, _headers, app) {
           lease.detach()
