@@ -108,15 +108,15 @@ export async function settleLost(db: Db, id: string): Promise<boolean> {
 }
 
 /**
- * Releases the reservations that a crash left open. `olderThan` must lie further back than any work can take.
- * Returns their ids.
+ * Releases the reservations that a crash left open, by the database's clock. `ageMs` must be longer than any work can
+ * take. Returns their ids.
  */
-export async function releaseAbandoned(db: Db, olderThan: Date): Promise<string[]> {
+export async function releaseAbandoned(db: Db, ageMs: number): Promise<string[]> {
   const open = await db
     .selectFrom('ledger_reservation')
     .select('reservation_id')
     .where('settled_at', 'is', null)
-    .where('created_at', '<', olderThan)
+    .where('created_at', '<', sql<Date>`now() - ${ageMs} * interval '1 millisecond'`)
     .orderBy('created_at')
     .limit(1_000)
     .execute()

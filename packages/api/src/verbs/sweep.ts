@@ -25,7 +25,7 @@ export async function sweep(jack: Jack): Promise<void> {
     jack.log.info({ projectId: project.projectId }, 'expired project deleted')
     await deleteProject(jack, project, (it) => it.status === 'expired')
   }
-  await releaseAbandoned(jack.db, ago(5 * minute))
+  await releaseAbandoned(jack.db, 5 * minute)
   await idempotency.forgetOld(jack.db, ago(day))
   await stagedFiles.forgetOld(jack.db, ago(limits.staging.hours * hour))
   await logs.trim(jack.relaxedDb, now, jack.config.appLog)
