@@ -49,7 +49,7 @@ const offer = (parameters = '') => ({
 
 function closedByServer(...commands: string[]): Case {
   const sent = commands.map((payload) => ({ opcode: text, payload }))
-  return { ...frames(...sent), then: 'wait' }
+  return { ...frames(...sent), ending: 'wait' }
 }
 
 /** Each section of RFC 6455 (and RFC 7692) that a server can get wrong. */
@@ -83,11 +83,11 @@ export const cases: Record<string, Case> = {
   }),
   'a length with its highest bit': {
     ...frames({ opcode: text, claimed: 1n << 63n, lengthBytes: 8 }),
-    then: 'wait',
+    ending: 'wait',
   },
   'a length beyond all limits': {
     ...frames({ opcode: text, claimed: 1n << 40n, lengthBytes: 8 }),
-    then: 'wait',
+    ending: 'wait',
   },
   'a frame that is not masked': frames({ opcode: text, payload: 'hi', masked: false }),
   'a ping that is not masked': frames({ opcode: ping, payload: 'hi', masked: false }),
@@ -215,15 +215,15 @@ export const cases: Record<string, Case> = {
   'half of it may stay open': {
     ...frames({ opcode: close, payload: closing(1000) }),
     query: 'half',
-    then: 'wait',
+    ending: 'wait',
   },
-  'the client ends without a word': { then: 'end' },
+  'the client ends without a word': { ending: 'end' },
   'the client ends within a frame': {
     send: frame({ opcode: text, payload: 'hello' }).subarray(0, 8),
-    then: 'end',
+    ending: 'end',
   },
-  'the client ends after a message': { ...frames({ opcode: text, payload: 'hi' }), then: 'end' },
-  'the client is gone': { ...frames({ opcode: text, payload: 'hi' }), then: 'destroy' },
+  'the client ends after a message': { ...frames({ opcode: text, payload: 'hi' }), ending: 'end' },
+  'the client is gone': { ...frames({ opcode: text, payload: 'hi' }), ending: 'destroy' },
 
   // 8.1: text is UTF-8.
   ...Object.fromEntries(

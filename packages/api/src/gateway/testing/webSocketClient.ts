@@ -15,8 +15,8 @@ export interface Case {
   send?: Buffer
   /** In pieces of so many bytes; default all at once. */
   pieces?: number
-  /** What the client does then; default asks whether the server still answers. `wait` is for its close. */
-  then?: 'ask' | 'end' | 'destroy' | 'wait'
+  /** What the client does in the end; default asks whether the server still answers. `wait` is for its close. */
+  ending?: 'ask' | 'end' | 'destroy' | 'wait'
   query?: string
   /** Headers of the handshake in place of the usual ones; null leaves one out. */
   headers?: Record<string, string | null>
@@ -58,7 +58,7 @@ export async function converse(target: Target, name: string, it: Case): Promise<
   const socket = connect(target.port, '127.0.0.1')
   socket.on('error', () => {})
   const closed = new Promise<'closed'>((resolve) => socket.once('close', () => resolve('closed')))
-  const told = conversation(socket, it.then === 'wait')
+  const told = conversation(socket, it.ending === 'wait')
   socket.write(handshake(target, path, it))
   const { status, headers } = await Promise.race([told.head, closed.then(() => noHead)])
   if (status === '101') await play(socket, it)
@@ -134,7 +134,7 @@ function conversation(socket: Socket, waits: boolean) {
   return { received, head, answered }
 }
 
-async function play(socket: Socket, { send = Buffer.alloc(0), pieces, then = 'ask' }: Case) {
+async function play(socket: Socket, { send = Buffer.alloc(0), pieces, ending = 'ask' }: Case) {
   const ask = frame({ opcode: opcodes.text, payload: question })
   const bytes = then === 'ask' ? Buffer.concat([send, ask]) : send
   for (let at = 0; at < bytes.length; at += pieces ?? bytes.length) {
