@@ -136,13 +136,13 @@ function conversation(socket: Socket, waits: boolean) {
 
 async function play(socket: Socket, { send = Buffer.alloc(0), pieces, ending = 'ask' }: Case) {
   const ask = frame({ opcode: opcodes.text, payload: question })
-  const bytes = then === 'ask' ? Buffer.concat([send, ask]) : send
+  const bytes = ending === 'ask' ? Buffer.concat([send, ask]) : send
   for (let at = 0; at < bytes.length; at += pieces ?? bytes.length) {
     socket.write(bytes.subarray(at, at + (pieces ?? bytes.length)))
     if (pieces !== undefined) await new Promise(setImmediate)
   }
-  if (then === 'end') socket.end()
-  if (then === 'destroy') await sleep(100).then(() => socket.resetAndDestroy())
+  if (ending === 'end') socket.end()
+  if (ending === 'destroy') await sleep(100).then(() => socket.resetAndDestroy())
 }
 
 /** What the worker saw; waits for the end of the connection as the worker hears of it. */
