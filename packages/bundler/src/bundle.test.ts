@@ -128,6 +128,18 @@ describe('one module out of a set of files', () => {
     expect(((await load(made)).run as () => string[])()).toEqual(['x'])
   })
 
+  test('classes and functions keep their names, unless the configuration says otherwise', async () => {
+    const files = {
+      'index.ts':
+        "import { Own as Other } from './own'\nclass Own {}\nexport const run = () => [Own.name, Other.name, new Other().constructor.name]",
+      'own.ts': 'export class Own extends Error {}',
+    }
+    expect(((await load(await bundle(files))).run as () => unknown)()).toEqual(Array(3).fill('Own'))
+    const config = { 'wrangler.json': '{ "main": "index.ts", "keep_names": false }' }
+    const short = await bundle({ ...files, ...config })
+    expect(((await load(short)).run as () => unknown)()).not.toContain('Own')
+  })
+
   test('modules of the runtime are left to it, with their full names', async () => {
     const made = await bundle({
       'index.ts':

@@ -141,6 +141,7 @@ export async function bundleEntry(
   const tsconfig = map && (await readTsconfig(source, tsconfigPath))
   const common = commonOptions({
     minify: options.minify ?? config.minify ?? true,
+    keepNames: config.keepNames ?? true,
     define: { ...config.define, ...options.define },
     declared,
     imported: importedLibraries(map ?? new Map()),

@@ -64,6 +64,7 @@ export interface Config {
   define: Record<string, string>
   tsconfig?: string
   minify?: boolean
+  keepNames?: boolean
   warnings: Diagnostic[]
 }
 
@@ -212,6 +213,8 @@ function readWrangler(table: Table, config: Config, isBuilt: boolean): void {
   if (tsconfig !== undefined) config.tsconfig = tsconfig
   const minify = table.boolean('minify')
   if (minify !== undefined) config.minify = minify
+  const keepNames = table.boolean('keep_names')
+  if (keepNames !== undefined) config.keepNames = keepNames
 }
 
 /** Paths in a file that a build wrote begin in its folder. */

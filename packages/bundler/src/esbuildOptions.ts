@@ -8,12 +8,14 @@ export type CommonOptions = ReturnType<typeof commonOptions>
 /** How every program is translated, wherever it comes from. */
 export function commonOptions({
   minify,
+  keepNames,
   define,
   declared,
   imported,
   raw,
 }: {
   minify: boolean
+  keepNames: boolean
   define: Record<string, string>
   declared: Declared
   imported: ReadonlySet<string>
@@ -25,6 +27,8 @@ export function commonOptions({
     target: 'es2024',
     platform: 'browser',
     minify,
+    // Programs look at the names of their classes and functions, and find them elsewhere too.
+    keepNames,
     treeShaking: true,
     charset: 'utf8',
     legalComments: 'none',

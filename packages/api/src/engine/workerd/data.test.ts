@@ -51,6 +51,8 @@ export default {
     const url = new URL(request.url), room = env.ROOM?.getByName("one");
     switch (url.pathname) {
       case "/kv": {
+        await env.KV.put("soon", "gone", { expirationTtl: 59 });
+        await env.KV.delete("soon");
         await env.KV.put("k", url.searchParams.get("v") ?? "v", { metadata: { m: 1 } });
         const { value, metadata } = await env.KV.getWithMetadata("k");
         return Response.json({ value, metadata, keys: (await env.KV.list()).keys.length });

@@ -1,5 +1,5 @@
 import type { App } from '../Engine.ts'
-import { d1Module } from './stateModules.ts'
+import { d1Module, kvModule } from './stateModules.ts'
 import { quote } from './text.ts'
 
 /** What a config says about the data of a project: bindings of the app, and the services behind them. */
@@ -51,7 +51,10 @@ export function stateConfig(
       ? ['(name = "databases", http = (), service = (name = "d1", entrypoint = "Databases"))']
       : [],
     classes,
-    files: databases ? { 'jack-d1.js': d1Module } : {},
+    files: {
+      ...(databases && { 'jack-d1.js': d1Module }),
+      ...(has('kv') && { 'jack-kv.js': kvModule }),
+    },
   }
 }
 
@@ -88,7 +91,7 @@ const common = (flags: string[]) =>
   `compatibilityDate = "2026-05-01", compatibilityFlags = [${['experimental', ...flags].map(quote).join(', ')}], globalOutbound = "internet"`
 
 const kvService = `(name = "kv", worker = (
-  modules = [(name = "kv.js", bundled = "/workerd/kv.js")], ${common([])},
+  modules = [(name = "jack-kv.js", esModule = embed "jack-kv.js"), (name = "kv.js", bundled = "/workerd/kv.js")], ${common([])},
   bindings = [(name = "SHARD", durableObjectNamespace = "KVNamespace"), (name = "BLOBS", service = "state")],
   ${storage('KVNamespace', 'kv')}))`
 

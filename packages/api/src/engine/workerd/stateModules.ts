@@ -39,3 +39,18 @@ export class Databases extends WorkerEntrypoint {
   }
 }
 `
+
+/**
+ * KV, where a minute is the shortest time to live. Elsewhere time stands still within a request; here "in a minute" has
+ * become 59 s when a program took a moment to say it.
+ */
+export const kvModule = `import kv from "./kv.js";
+export { KVNamespace } from "./kv.js";
+const almost = /([?&]expiration_ttl=)59(?=&|$)/;
+export default {
+  fetch(request, env, ctx) {
+    const { url } = request;
+    const it = almost.test(url) ? new Request(url.replace(almost, (_, name) => name + "60"), request) : request;
+    return kv.fetch(it, env, ctx);
+  }
+}`
