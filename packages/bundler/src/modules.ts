@@ -68,19 +68,19 @@ export function moduleExtensions(rules: Rule[]): string[] {
   return ['wasm', ...data, ...named.filter((extension) => extension !== undefined)]
 }
 
-/** `**` crosses folders, `*` and `?` do not; a pattern without `/` matches the name anywhere. */
+/** As wrangler has it: `*` stands for anything, folders too, and a path may begin with `./`. */
 function globMatches(glob: string, path: string): boolean {
-  const pattern = glob.replace(/^\.?\//, '')
-  // Runs of stars are cut down so that no pattern can make the matching slow.
-  const source = pattern
-    .replace(/\*{3,}/g, '**')
-    .replace(/(?:\*\*\/)+/g, '\0')
-    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replace(/\*\*/g, '\x01')
-    .replace(/\*/g, '[^/]*')
-    .replace(/\?/g, '[^/]')
-    .replaceAll('\0', '(?:.*/)?')
-    .replaceAll('\x01', '.*')
-  if (pattern.length > 200 || (pattern.match(/\*/g)?.length ?? 0) > 6) return false
-  return new RegExp(`^${pattern.includes('/') ? '' : '(?:.*/)?'}${source}$`).test(path)
+  const [first = '', ...rest] = glob.split(/\*+/)
+  const last = rest.pop()
+  return [path, `./${path}`].some((text) => {
+    if (last === undefined) return text === first
+    if (!text.startsWith(first)) return false
+    let at = first.length
+    for (const part of rest) {
+      const found = text.indexOf(part, at)
+      if (found < 0) return false
+      at = found + part.length
+    }
+    return text.length - last.length >= at && text.endsWith(last)
+  })
 }

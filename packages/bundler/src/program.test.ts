@@ -250,6 +250,24 @@ describe('what a program is made of', () => {
     expect(program.bundle?.modules.map(({ type }) => type)).toEqual(['esm', 'data'])
   })
 
+  test.each([
+    ['*/pages/**', true],
+    ['**/deep/*.js', true],
+    ['*.client.js', true],
+    ['./pages/*', true],
+    ['pages/deep/a.client.js', true],
+    ['*/page/**', false],
+    ['**/*.mjs', false],
+    ['*.client.js*client.js', false],
+  ])('the rule %s takes code for text: %s', async (glob, isText) => {
+    const program = readProgram({
+      'wrangler.json': JSON.stringify({ main: 'a.js', rules: [{ type: 'Text', globs: [glob] }] }),
+      'a.js': "import { x } from './pages/deep/a.client.js'\nexport default x",
+      'pages/deep/a.client.js': 'export const x = 1',
+    })
+    await (isText ? expect(program).rejects.toThrow('No matching export') : program)
+  })
+
   test.each<[string, Files, RegExp]>([
     [
       'a word that must be another',
