@@ -57,7 +57,7 @@ export function insufficientBalance(
     `This costs $${required}, and the balance is $${balance}.`,
     {
       hint: 'Add to the balance and try again.',
-      next: [{ command: 'jack balance add 5', when: 'you have a wallet with funds' }],
+      next: [{ command: 'jack balance add 5', when: 'to add to it' }],
       fields: { balance_usd: balance, required_usd: required },
     },
   )

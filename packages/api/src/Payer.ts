@@ -24,7 +24,7 @@ export function requireScope(payer: Payer, scope: Scope): void {
   if (has('admin') || has(scope) || (scope === 'read' && has('deploy'))) return
   throw new JackError('forbidden', `This token may not do that: it needs the scope "${scope}".`, {
     hint: `Its scopes are: ${payer.scopes.join(', ')}. Create another one with what it needs.`,
-    next: [{ command: `jack token create --scope ${scope}`, when: 'you have an admin token' }],
+    next: [{ command: `jack token create --scope ${scope}`, when: 'if you have an admin token' }],
   })
 }
 

@@ -72,16 +72,16 @@ export function nextOf({ code, evidence }: Suspension, name: string): Next[] {
       const limit = BigInt(Math.max(1_000_000, 2 * (evidence.limit_micro_usd ?? 0)))
       const usd = toUsd(limit).replace(/\.?0+$/, '')
       return [
-        { command: `jack budget ${name} ${flag} ${usd}`, when: 'it may spend more' },
-        { command: `jack budget ${name} ${flag} none`, when: 'it may spend what there is' },
+        { command: `jack budget ${name} ${flag} ${usd}`, when: 'to let it spend more' },
+        { command: `jack budget ${name} ${flag} none`, when: 'to let it spend what there is' },
       ]
     }
     case 'runaway':
       return [
         { command: `jack logs ${name} --level error`, when: 'to see what it said last' },
-        { command: 'jack deploy', when: 'it is corrected' },
-        { command: `jack rollback ${name}`, when: 'the version before was well' },
-        { command: `jack resume ${name}`, when: 'it was not the app' },
+        { command: 'jack deploy', when: 'once it is corrected' },
+        { command: `jack rollback ${name}`, when: 'if the version before was well' },
+        { command: `jack resume ${name}`, when: 'if it was not the app' },
       ]
   }
 }

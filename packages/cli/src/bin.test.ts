@@ -30,6 +30,9 @@ const jack = (
     input: options.input ?? '',
   })
 
+const commands = readdirSync(new URL('commands', import.meta.url))
+  .filter((file) => !file.endsWith('.test.ts'))
+  .map((file) => file.replace('.ts', ''))
 const nobody = 'http://127.0.0.1:9'
 
 test('the version is that of the package, and help names every command', async () => {
@@ -37,21 +40,15 @@ test('the version is that of the package, and help names every command', async (
   expect(await jack(['--version'])).toMatchObject({ stdout: version, stderr: '', exitCode: 0 })
   const help = await jack(['--help'])
   expect(help).toMatchObject({ stderr: '', exitCode: 0 })
-  const files = readdirSync(new URL('commands', import.meta.url)).map((file) =>
-    file.replace('.ts', ''),
-  )
-  for (const command of files) expect(help.stdout).toMatch(new RegExp(`^  ${command} `, 'm'))
+  for (const command of commands) expect(help.stdout).toMatch(new RegExp(`^  ${command} `, 'm'))
 })
 
 test('every command has help of its own', async () => {
-  const files = readdirSync(new URL('commands', import.meta.url)).map((file) =>
-    file.replace('.ts', ''),
-  )
-  const all = await Promise.all(files.map((command) => jack([command, '--help'])))
+  const all = await Promise.all(commands.map((command) => jack([command, '--help'])))
   for (const [i, { stdout, exitCode }] of all.entries()) {
     expect([exitCode, stdout.split(' [')[0]?.split('\n')[0]]).toEqual([
       0,
-      `Usage: jack ${files[i]}`,
+      `Usage: jack ${commands[i]}`,
     ])
   }
 })
@@ -76,6 +73,53 @@ test('with --json a failure is one JSON object on stdout and nothing else is sai
   const network = await jack(['ls', '--json', '--url', nobody])
   expect([network.exitCode, network.stderr]).toEqual([6, ''])
   expect(JSON.parse(network.stdout).error).toMatchObject({ code: 'network', url: nobody })
+})
+
+test('with --json help, the version and a script are one JSON object too', async () => {
+  for (const [args, field] of [
+    [['--version'], 'version'],
+    [['--help'], 'help'],
+    [['logs', '--help'], 'help'],
+    [['help', 'logs'], 'help'],
+    [['completion', 'bash'], 'script'],
+  ] as const) {
+    const { stdout, stderr, exitCode } = await jack([...args, '--json'])
+    expect([exitCode, stderr]).toEqual([0, ''])
+    expect(JSON.parse(stdout)[field]).toMatch(/\S/)
+  }
+})
+
+test('who names no command, or none that there is, is told so', async () => {
+  for (const [args, message] of [
+    [['--json'], 'Which command?'],
+    [['env', '--json'], 'jack env needs a command.'],
+    [['help', 'nope', '--json'], "Unknown command 'nope'."],
+  ] as const) {
+    const { stdout, stderr, exitCode } = await jack([...args])
+    expect([exitCode, stderr]).toEqual([2, ''])
+    expect(JSON.parse(stdout).error).toMatchObject({ code: 'usage', message })
+  }
+})
+
+test('what is written wrongly is refused here, in words of the command line', async () => {
+  for (const [args, message] of [
+    [['balance', 'add', 'x'], '"x" is not an amount in USD.'],
+    [['budget', 'my-api', '--daily', '-1'], '"-1" is not an amount in USD.'],
+    [['env', 'import', '/nowhere', '-p', 'my-api'], 'No such file or folder (/nowhere).'],
+    [['verify', 'my-api'], '"my-api" is not a URL.'],
+    [['run', '-'], 'There is no program in it.'],
+  ] as const) {
+    const { stdout, exitCode } = await jack([...args, '--json', '--url', nobody])
+    expect(exitCode).toBe(2)
+    expect(JSON.parse(stdout).error).toMatchObject({ code: 'usage', message })
+  }
+})
+
+test('a project is named as an argument or with -p, by every command alike', async () => {
+  for (const command of ['info', 'logs', 'usage', 'rollback', 'renew', 'deployments']) {
+    const { stdout } = await jack([command, '-p', 'my-api', '--json', '--url', nobody])
+    expect(JSON.parse(stdout).error.code).toBe('network')
+  }
 })
 
 test('nothing that is said holds the token', async () => {

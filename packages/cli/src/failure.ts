@@ -34,7 +34,8 @@ export function failureOf(error: unknown): Failure {
   if (isAbort(error)) return { code: 'interrupted', message: 'Interrupted.' }
   if (isSystemError(error)) {
     const where = error.path ? ` (${error.path})` : ''
-    return { code: 'other', message: `${sentenceOf(error.code)}${where}.` }
+    const code = isMisnamed(error) ? 'usage' : 'other'
+    return { code, message: `${sentenceOf(error.code)}${where}.` }
   }
   const message = error instanceof Error ? error.message : String(error)
   return {
@@ -65,6 +66,12 @@ const isAbort = (error: unknown): boolean =>
 
 const isSystemError = (error: unknown): error is NodeJS.ErrnoException & { code: string } =>
   error instanceof Error && 'syscall' in error && 'code' in error
+
+/** Of a file that was named, not of a command that could not be started. */
+const isMisnamed = ({ code, path, syscall }: NodeJS.ErrnoException): boolean =>
+  ['ENOENT', 'EISDIR', 'ENOTDIR'].includes(code ?? '') &&
+  path !== undefined &&
+  !syscall?.startsWith('spawn')
 
 function sentenceOf(code: string): string {
   const sentences: Record<string, string> = {

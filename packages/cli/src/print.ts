@@ -92,7 +92,8 @@ export function failureText(failure: Failure, verbose = false): string {
   const lines = [
     `${paint(['red', 'bold'], 'error')} ${failure.message} ${paint('dim', `(${failure.code})`)}`,
   ]
-  for (const place of placesOf(failure)) lines.push(...placeText(place))
+  const places = placesOf(failure)
+  for (const place of places) lines.push(...placeText(place))
   if (typeof failure.stack === 'string' && (failure.code !== 'internal' || verbose)) {
     lines.push(
       ...plain(failure.stack)
@@ -100,7 +101,8 @@ export function failureText(failure: Failure, verbose = false): string {
         .map((line) => `  ${line.trimEnd()}`),
     )
   }
-  if (failure.hint) lines.push(`${paint('cyan', 'hint')} ${failure.hint}`)
+  if (failure.hint && !places.some((it) => it.hint === failure.hint))
+    lines.push(`${paint('cyan', 'hint')} ${failure.hint}`)
   for (const { command, when } of failure.next ?? []) {
     lines.push(`${paint('cyan', 'next')} ${paint('bold', command)}  ${paint('dim', when)}`)
   }

@@ -1,5 +1,5 @@
 import { JackError } from '@jackcloud/sdk'
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, type OutputConfiguration } from 'commander'
 import { exit, exitCodeOf } from './exit.ts'
 import { type Failure, failureOf } from './failure.ts'
 import { createPrint } from './print.ts'
@@ -66,12 +66,16 @@ Examples:
   jack new my-api && cd my-api && jack deploy
   jack run sum.ts --input '{"a":1}'
 
-Exit codes: 0 ok, 1 other, 2 usage, 3 not authorized, 4 not found, 5 conflict, 6 network, 7 payment,
-8 the program or its build failed, 9 timeout, 130 interrupted.
+Exit codes: 0 ok, 1 other, 2 usage, 3 not authorized, 4 not found, 5 conflict,
+6 network, 7 payment, 8 the program or its build failed, 9 timeout,
+130 interrupted.
 `
 
 /** The whole tree of commands; the ones that `wanted` names with everything in them. */
-async function createProgram(wanted: (name: string) => boolean): Promise<Command> {
+async function createProgram(
+  wanted: (name: string) => boolean,
+  output: OutputConfiguration,
+): Promise<Command> {
   const program = new Command('jack')
     .description('Run code and put it on a live URL.')
     .usage('<command> [options]')
@@ -85,13 +89,17 @@ async function createProgram(wanted: (name: string) => boolean): Promise<Command
     .option('--verbose', 'say more')
     .addHelpText('after', helpEnd)
     .configureHelp({ showGlobalOptions: true })
-    .configureOutput({ outputError: () => {} })
+    .configureOutput({ outputError: () => {}, ...output })
     .exitOverride()
   for (const [heading, commands] of Object.entries(groups)) {
     program.commandsGroup(heading)
     for (const [name, summary, load] of commands) {
       const command = program.command(name).description(summary)
-      if (wanted(name)) (await load()).default(command)
+      if (!wanted(name)) continue
+      ;(await load()).default(command)
+      // As an argument or, as commands with another argument have it, as an option.
+      if (command.registeredArguments.some((it) => it.name() === 'project'))
+        command.option('-p, --project <project>', 'the same, as an option')
     }
   }
   program.helpCommand('help [command]', 'show help for a command')
@@ -109,16 +117,25 @@ export async function main(argv: string[]): Promise<void> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? exit.ok : exit.other)
   })
+  const json = flags.includes('--json')
+  // Help and version, as one object under `--json`.
+  let text = ''
+  const keep = (part: string) => {
+    text += part
+  }
+  const output = json ? { writeOut: keep, writeErr: () => {} } : {}
   try {
-    const program = await createProgram(wantedBy(flags))
+    const program = await createProgram(wantedBy(flags), output)
     if (argv.length === 0) program.outputHelp()
     else await program.parseAsync(argv, { from: 'user' })
   } catch (error) {
-    if (error instanceof CommanderError && error.exitCode === 0) return
+    if (error instanceof CommanderError && error.exitCode === 0) {
+      const name = error.code === 'commander.version' ? 'version' : 'help'
+      if (json) process.stdout.write(`${JSON.stringify({ [name]: text.trim() })}\n`)
+      return
+    }
     const failure = said(error, argv)
-    createPrint({ json: flags.includes('--json'), verbose: flags.includes('--verbose') }).failure(
-      failure,
-    )
+    createPrint({ json, verbose: flags.includes('--verbose') }).failure(failure)
     process.exitCode = exitCodeOf(failure.code)
   }
 }
@@ -136,9 +153,14 @@ function said(error: unknown, argv: string[]): Failure {
     .some(([name]) => name === named)
   const help = known ? `jack ${named} --help` : 'jack --help'
   const missing = error.code === 'commander.help'
+  const unknown = named === 'help' && argv[argv.indexOf('help') + 1]
   const [first = '', ...rest] = error.message.replace(/^error: /, '').split('\n')
   const sentence = missing
-    ? `jack ${named} needs a command.`
+    ? unknown
+      ? `Unknown command '${unknown}'.`
+      : known
+        ? `jack ${named} needs a command.`
+        : 'Which command?'
     : `${first[0]?.toUpperCase()}${first.slice(1)}.`
   return failureOf(
     new JackError('usage', sentence.replace(/\.\.$/, '.'), {

@@ -40,7 +40,12 @@ export async function openSession(command: Command, given: Given = {}): Promise<
   const options = command.optsWithGlobals()
   const configFile = userConfigFile()
   const sources = {
-    flags: { project: given.project, data: given.data, url: options.url, token: options.token },
+    flags: {
+      project: given.project ?? options.project,
+      data: given.data,
+      url: options.url,
+      token: options.token,
+    },
     env: process.env,
     place: await findPlace(given.folder ?? process.cwd()),
     user: { ...readUserConfig(configFile), file: configFile },
@@ -76,7 +81,7 @@ export async function openSession(command: Command, given: Given = {}): Promise<
     project() {
       if (settings.project.value !== undefined) return settings.project.value
       throw new JackError('usage', 'Which project?', {
-        hint: 'Name it, or go to the folder that you deployed it from.',
+        hint: 'Name it, such as -p my-api, or go to the folder that you deployed it from.',
         next: [{ command: 'jack ls', when: 'to see your projects' }],
       })
     },

@@ -86,7 +86,7 @@ export function accountDoor(app: Hono<Door>, jack: Jack): void {
   route(app, jack, operations.revokeToken, async ({ payer, params }) => {
     if (!(await revokeToken(jack, payer, params.token))) {
       throw new JackError('not_found', 'There is no such token.', {
-        next: [{ command: 'jack token ls', when: 'you want to see the ids' }],
+        next: [{ command: 'jack token ls', when: 'to see the ids' }],
       })
     }
     return { deleted: true as const, id: params.token }

@@ -9,8 +9,8 @@ export async function authenticate(jack: Jack, header: string | undefined): Prom
   const payer = secret && (await jack.payers.find(secret, jack.now()))
   if (!payer) {
     throw new JackError('unauthorized', 'This token is not valid: unknown, revoked or expired.', {
-      hint: 'Send it as "Authorization: Bearer jkt_...".',
-      next: [{ command: 'jack login', when: 'you have another token' }],
+      hint: 'Over HTTP it is sent as "Authorization: Bearer jkt_..."; the command line takes it from JACK_TOKEN.',
+      next: [{ command: 'jack login', when: 'to sign in with another token' }],
     })
   }
   return payer
@@ -20,10 +20,10 @@ export async function authenticate(jack: Jack, header: string | undefined): Prom
 export function requirePayer(payer: Payer | null): Payer {
   if (payer) return payer
   throw new JackError('unauthorized', 'This needs a token.', {
-    hint: 'Send "Authorization: Bearer jkt_...". A local cloud prints its token when it starts.',
+    hint: 'Over HTTP it is sent as "Authorization: Bearer jkt_..."; the command line takes it from JACK_TOKEN.',
     next: [
-      { command: 'jack login', when: 'you have a token' },
-      { command: 'jack up', when: 'you want a cloud of your own on this machine' },
+      { command: 'jack login', when: 'to sign in with a token' },
+      { command: 'jack up', when: 'to start a cloud of your own on this machine' },
     ],
   })
 }

@@ -48,6 +48,9 @@ test('a database is there before the first deploy, and the app finds it', async 
   expect((await cloud.live(json.url)).json).toEqual(['one', 'two', 'app'])
   expect(await count('early')).toBe(3)
   expect((await cloud.live(json.url)).json).toHaveLength(4)
+  const { bindings, egress } = (await cloud.api('GET', '/v1/projects/early')).json
+  expect(bindings).toEqual([{ type: 'd1', name: 'DB', database: 'main' }])
+  expect(egress).toBeNull()
   const { databases } = (await cloud.api('GET', '/v1/projects/early/databases')).json
   expect(databases).toEqual([{ name: 'main', size_bytes: made.json.size_bytes }])
   const saved = await cloud.api('GET', '/v1/projects/early/databases/main/export')

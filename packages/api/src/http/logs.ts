@@ -90,7 +90,8 @@ function follow(
   const tell = async (stream: SSEStreamingApi) => {
     let { after } = filter
     let shownAt = 0
-    for (let pause = 0; !stream.aborted && !jack.closing.aborted; pause = lookMs) {
+    let pause = 0
+    while (!stream.aborted && !jack.closing.aborted) {
       if (pause > 0) await setTimeout(pause, undefined, { signal: jack.closing }).catch(() => {})
       const payer = await payerNow()
       // First how far the log goes, then what is in it: what is written meanwhile is found the next time.
@@ -106,7 +107,10 @@ function follow(
         shownAt = Date.now()
       }
       const last: bigint = lines.at(-1)?.id ?? after ?? 0n
-      after = (forward && lines.length === filter.limit) || newest < last ? last : newest
+      const more = forward && lines.length === filter.limit
+      after = more || newest < last ? last : newest
+      // Who is behind reads on at once.
+      pause = more ? 0 : lookMs
       if (Date.now() - shownAt < heartbeatMs) continue
       await findProject(jack, payer, projectId)
       await stream.writeSSE({ id: String(after), event: 'cursor', data: '{}' })

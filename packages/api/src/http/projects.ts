@@ -39,9 +39,16 @@ export function projectsDoor(app: Hono<Door>, jack: Jack): void {
     return presentProject(jack, project)
   })
 
-  route(app, jack, operations.getProject, async ({ payer, params }) =>
-    presentProject(jack, await findProject(jack, payer, params.project)),
-  )
+  route(app, jack, operations.getProject, async ({ payer, params }) => {
+    const project = await findProject(jack, payer, params.project)
+    const { liveDeploymentId } = project
+    const live = liveDeploymentId && (await deployments.find(jack.db, liveDeploymentId))
+    return {
+      ...presentProject(jack, project),
+      bindings: live ? live.version.bindings : [],
+      egress: live ? live.version.egress : null,
+    }
+  })
 
   route(app, jack, operations.updateProject, async ({ payer, params, body }) => {
     const project = await findProject(jack, payer, params.project)

@@ -252,7 +252,7 @@ function requireUpdatable(existing: Project, manifest: Manifest): void {
   if (manifest.if_exists === 'refuse') {
     throw new JackError('name_taken', `There is a project named "${existing.name}" already.`, {
       hint: 'Name it explicitly to deploy to it, or choose another name.',
-      next: [{ command: `jack deploy --name ${existing.name}`, when: 'you mean that project' }],
+      next: [{ command: `jack deploy --name ${existing.name}`, when: 'if you mean that project' }],
     })
   }
 }

@@ -12,7 +12,7 @@ export async function findProject(jack: Jack, payer: Payer, ref: string): Promis
   const project = await projects.find(jack.db, payer.accountId, ref)
   if (!project) {
     throw new JackError('not_found', `There is no project "${ref.slice(0, 60)}".`, {
-      next: [{ command: 'jack ls', when: 'you want to see the names of your projects' }],
+      next: [{ command: 'jack ls', when: 'to see the names of your projects' }],
     })
   }
   requireProject(payer, project.projectId)

@@ -47,9 +47,7 @@ export async function rollback(
   if (!previous) {
     throw new JackError('conflict', 'No version was live before this one.', {
       hint: 'Name the version to go back to.',
-      next: [
-        { command: `jack deployments ${project.name}`, when: 'you want to see what there is' },
-      ],
+      next: [{ command: `jack deployments ${project.name}`, when: 'to see what there is' }],
     })
   }
   return promote(jack, project, previous)
@@ -57,5 +55,5 @@ export async function rollback(
 
 const unknownDeployment = (project: Project, deploymentId: string) =>
   new JackError('not_found', `The project has no deployment ${deploymentId.slice(0, 60)}.`, {
-    next: [{ command: `jack deployments ${project.name}`, when: 'you want to see what it has' }],
+    next: [{ command: `jack deployments ${project.name}`, when: 'to see what it has' }],
   })

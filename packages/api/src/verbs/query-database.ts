@@ -24,7 +24,7 @@ export async function queryDatabase(
     throw stillSuspended(project, project.suspension)
   if (isExpired(project, jack.now())) {
     throw new JackError('gone', 'This project has reached the end of its time.', {
-      next: [{ command: `jack renew ${project.name}`, when: 'you want it back' }],
+      next: [{ command: `jack renew ${project.name}`, when: 'to have it back' }],
     })
   }
   await requireRoom(jack, project, database)

@@ -82,6 +82,7 @@ export async function stagedWith(
   if (staged.length === 0) {
     throw new JackError('missing_files', `Nothing is staged for "${request.name}".`, {
       hint: 'Stage files first: POST /v1/projects/{name}/files. They are kept for a day.',
+      next: [{ command: `jack files put index.ts -p ${request.name}`, when: 'to stage a file' }],
     })
   }
   const files = staged.map(

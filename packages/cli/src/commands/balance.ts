@@ -1,5 +1,6 @@
 import type { Answer } from '@jackcloud/sdk'
 import type { Command } from 'commander'
+import { amount } from '../amount.ts'
 import { type Print, paint, usd } from '../print.ts'
 import { openSession } from '../session.ts'
 
@@ -14,9 +15,9 @@ export default (command: Command) => {
     .command('add')
     .description('add test money, on a local cloud; apps that wait for it go on')
     .argument('<usd>', 'how much')
-  add.action(async (amount: string) => {
+  add.action(async (given: string) => {
     const { jack, print, signal } = await openSession(add)
-    const request = { amount_usd: amount.replace(/^\$/, '') }
+    const request = { amount_usd: amount(given) }
     const added = await print.while('Adding', jack.addBalance(request, { signal }))
     print.answer(added, () => {
       say(print, added)

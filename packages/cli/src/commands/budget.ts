@@ -1,19 +1,26 @@
 import type { Command } from 'commander'
+import { amount } from '../amount.ts'
 import { listing, usd } from '../print.ts'
 import { openSession } from '../session.ts'
 
 export default (command: Command) =>
   command
     .argument('[project]', 'name or id; default: the project of this folder')
-    .option('--total <usd>', 'the most that it may ever spend on runtime; none: what there is')
-    .option('--daily <usd>', 'the most on a day in UTC; none: what there is')
+    .option(
+      '--total <usd>',
+      'the most that it may ever spend on runtime; "none" takes the limit away',
+    )
+    .option(
+      '--daily <usd>',
+      'the most that it may spend on a day in UTC; "none" takes the limit away',
+    )
     .action(async (given, { total, daily }) => {
       const session = await openSession(command, { project: given })
       const { jack, print, signal } = session
       const project = session.project()
       const change = {
-        ...(total !== undefined && { budget_usd: amount(total) }),
-        ...(daily !== undefined && { daily_budget_usd: amount(daily) }),
+        ...(total !== undefined && { budget_usd: limit(total) }),
+        ...(daily !== undefined && { daily_budget_usd: limit(daily) }),
       }
       const changed =
         Object.keys(change).length > 0
@@ -37,4 +44,4 @@ export default (command: Command) =>
       })
     })
 
-const amount = (text: string): string | null => (text === 'none' ? null : text.replace(/^\$/, ''))
+const limit = (text: string): string | null => (text === 'none' ? null : amount(text))

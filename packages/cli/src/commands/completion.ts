@@ -1,6 +1,7 @@
 import { JackError } from '@jackcloud/sdk'
 import type { Command } from 'commander'
 import { type Shell, script, shells } from '../completion.ts'
+import { openSession } from '../session.ts'
 
 export default (command: Command) =>
   command
@@ -18,5 +19,7 @@ export default (command: Command) =>
           hint: `It is there for ${shells.join(', ')}.`,
         })
       }
-      process.stdout.write(script(shell as Shell, command.parent as Command))
+      const text = script(shell as Shell, command.parent as Command)
+      const { print } = await openSession(command)
+      print.answer({ shell, script: text }, () => process.stdout.write(text))
     })

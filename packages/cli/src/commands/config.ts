@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { listing, paint } from '../print.ts'
+import { paint, table } from '../print.ts'
 import { openSession } from '../session.ts'
 
 export default (command: Command) =>
@@ -18,15 +18,17 @@ export default (command: Command) =>
     ])
     print.answer({ ...Object.fromEntries(orNull), config_file: configFile }, () =>
       print.out(
-        listing([
-          ...Object.entries(shown).map(([name, { value, origin }]): [string, string] => [
-            name,
-            value === undefined
-              ? paint('dim', origin, process.stdout)
-              : `${value}  ${paint('dim', origin, process.stdout)}`,
-          ]),
-          ['config file', configFile],
-        ]),
+        table(
+          ['setting', 'value', 'from'],
+          [
+            ...Object.entries(shown).map(([name, { value, origin }]) => [
+              name,
+              value ?? '',
+              paint('dim', origin, process.stdout),
+            ]),
+            ['config file', configFile],
+          ],
+        ),
       ),
     )
   })

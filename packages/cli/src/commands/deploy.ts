@@ -5,6 +5,7 @@ import type { Program } from '@jackcloud/bundler'
 import { type Answer, JackError } from '@jackcloud/sdk'
 import type { DeployOptions } from '@jackcloud/sdk/node'
 import type { Command } from 'commander'
+import { amount } from '../amount.ts'
 import { confirm } from '../ask.ts'
 import { hours } from '../duration.ts'
 import { assignments, parseEnvFile } from '../environment.ts'
@@ -16,16 +17,16 @@ import { isCi, normalUrl } from '../settings.ts'
 
 interface Options {
   name?: string
-  env: string[]
+  env?: string[]
   envFile?: string
   budget?: string
   ttl?: number
-  verify: string[]
+  verify?: string[]
   dryRun?: boolean
   staged?: boolean
 }
 
-const collect = (value: string, before: string[]) => [...before, value]
+const collect = (value: string, before: string[] = []) => [...before, value]
 
 export default (command: Command) =>
   command
@@ -38,17 +39,11 @@ export default (command: Command) =>
       '-e, --env <NAME=value>',
       'set a variable; NAME alone takes it from here (repeatable)',
       collect,
-      [],
     )
     .option('--env-file <file>', 'set every variable of an .env file')
     .option('--budget <usd>', 'the most that the project may spend on runtime')
     .option('--ttl <time>', 'expire after 24h, 7d ...; default: after a week without use', hours)
-    .option(
-      '--verify </path=status>',
-      'go live only when this answers so (repeatable)',
-      collect,
-      [],
-    )
+    .option('--verify </path=status>', 'go live only when this answers so (repeatable)', collect)
     .option('--staged', 'deploy what `jack files put` staged, not a folder')
     .option('--dry-run', 'bundle, and say what it would cost')
     .action(async (dir: string, options: Options) => {
@@ -68,7 +63,7 @@ export default (command: Command) =>
       if (options.staged) return deployStaged(session, options, settings)
       const program = await print.while('Bundling', read(folder))
       for (const warning of program.warnings) {
-        if (!print.json) for (const line of placeText(placeOf(warning))) print.note(line)
+        print.warn(placeText(placeOf(warning)).join('\n').trim())
       }
       const project = await projectName(folder, program, session, options.name)
       if (options.dryRun) return dryRun(session, program, project)
@@ -88,13 +83,13 @@ async function read(folder: string): Promise<Program> {
 async function settingsOf(options: Options): Promise<DeployOptions> {
   const env = {
     ...(options.envFile !== undefined && parseEnvFile(await readFile(options.envFile, 'utf8'))),
-    ...assignments(options.env, process.env),
+    ...assignments(options.env ?? [], process.env),
   }
   return {
     ...(Object.keys(env).length > 0 && { env }),
-    ...(options.budget !== undefined && { budget_usd: options.budget.replace(/^\$/, '') }),
+    ...(options.budget !== undefined && { budget_usd: amount(options.budget) }),
     ...(options.ttl !== undefined && { ttl_hours: options.ttl }),
-    ...(options.verify.length > 0 && { verify: options.verify.map(verifyOf) }),
+    ...(options.verify !== undefined && { verify: options.verify.map(verifyOf) }),
   }
 }
 

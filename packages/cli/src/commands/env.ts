@@ -3,7 +3,7 @@ import { JackError } from '@jackcloud/sdk'
 import type { Command } from 'commander'
 import { askSecret, readStdin } from '../ask.ts'
 import { assignments, parseEnvFile } from '../environment.ts'
-import { distance, table } from '../print.ts'
+import { distance, paint, table } from '../print.ts'
 import { openSession, type Session } from '../session.ts'
 
 export default function env(command: Command): void {
@@ -119,7 +119,14 @@ async function update(session: Session, env: Record<string, string | null>): Pro
     'Updating',
     jack.projects.updateEnv(session.project(), env, { signal }),
   )
-  print.answer(answer, () =>
-    print.note(`${names.join(', ')}: done. The project uses it from now on.`),
-  )
+  const said = (deleted: boolean, verb: string) => {
+    const those = names.filter((name) => (env[name] === null) === deleted)
+    if (those.length > 0)
+      print.note(`${those.join(', ')} ${those.length === 1 ? 'is' : 'are'} ${verb}.`)
+  }
+  print.answer(answer, () => {
+    said(false, 'set')
+    said(true, 'deleted')
+    print.note(paint('dim', 'The next request sees it.'))
+  })
 }

@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { relative } from 'node:path'
 import { JackError } from '@jackcloud/sdk'
 import type { Command } from 'commander'
-import { bytes, distance, table } from '../print.ts'
+import { bytes, distance, paint, table } from '../print.ts'
 import { openSession } from '../session.ts'
 
 export default function files(command: Command): void {
@@ -36,11 +36,14 @@ export default function files(command: Command): void {
         { signal },
       ),
     )
-    print.answer(answer, () =>
+    print.answer(answer, () => {
       print.note(
         `${answer.count} ${answer.count === 1 ? 'file is' : 'files are'} staged (${bytes(answer.size_bytes)}), forgotten ${distance(answer.expires_at)}.`,
-      ),
-    )
+      )
+      print.note(
+        `${paint('cyan', 'next')} ${paint('bold', `jack deploy --staged --name ${session.project()}`)}  ${paint('dim', 'to put it on a live URL')}`,
+      )
+    })
   })
 
   const ls = command
@@ -105,7 +108,9 @@ export default function files(command: Command): void {
       throw new JackError('usage', 'Name a file, or say --all.')
     }
     const answer = await jack.files.delete(session.project(), path, { signal })
-    print.answer(answer, () => print.note(`${answer.count} left.`))
+    print.answer(answer, () =>
+      print.note(`${answer.count} ${answer.count === 1 ? 'file is' : 'files are'} left.`),
+    )
   })
 }
 

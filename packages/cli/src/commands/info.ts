@@ -28,6 +28,8 @@ export default (command: Command) =>
               'cron',
               `${cron.cron} (${cron.next_at ? `next ${distance(cron.next_at)}` : 'never again'})`,
             ]),
+            ...it.bindings.map((one): [string, string] => ['binding', bindingText(one)]),
+            ['may reach', it.egress && (it.egress.join(', ') || 'no host')],
             ['budget', usd(it.budget_usd)],
             ['daily budget', usd(it.daily_budget_usd)],
             ['expires', it.expires_at && `${it.expires_at} (${distance(it.expires_at)})`],
@@ -41,6 +43,24 @@ export default (command: Command) =>
         for (const warning of it.warnings) print.warn(warning)
       })
     })
+
+type Binding = Answer<'getProject'>['bindings'][number]
+
+/** @example bindingText({ type: 'd1', name: 'DB', database: 'main' }) // 'DB  D1 main' */
+function bindingText(it: Binding): string {
+  switch (it.type) {
+    case 'kv':
+      return `${it.name}  KV ${it.namespace}`
+    case 'd1':
+      return `${it.name}  D1 ${it.database}`
+    case 'durable_object':
+      return `${it.name}  Durable Object ${it.class_name}`
+    case 'queue':
+      return `${it.name}  queue ${it.queue}`
+    case 'service':
+      return `${it.name}  project ${it.service}`
+  }
+}
 
 /** What was seen when the project was suspended, and the way back. */
 function explain(print: Print, it: NonNullable<Answer<'getProject'>['suspension']>): void {
@@ -59,7 +79,9 @@ function explain(print: Print, it: NonNullable<Answer<'getProject'>['suspension'
     )
   }
   if (evidence.last_lines?.length) print.out('  It printed last:')
-  for (const line of evidence.last_lines ?? []) print.out(`    ${plain(line)}`)
+  // Indented, so that nothing that an app prints looks like Jack's words.
+  for (const line of evidence.last_lines ?? [])
+    print.out(`    ${plain(line).replaceAll('\n', '\n    ')}`)
   print.note(`${paint('cyan', 'hint')} ${it.hint}`)
   for (const { command, when } of it.next)
     print.note(`${paint('cyan', 'next')} ${paint('bold', command)}  ${paint('dim', when)}`)

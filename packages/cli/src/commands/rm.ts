@@ -13,7 +13,7 @@ export default (command: Command) =>
       if (!session.interactive && !session.yes) throw unconfirmed(project)
       const { name, project_id, url } = await jack.projects.get(project, { signal })
       if (!session.yes) {
-        print.note(`${name} (${url}), its versions, settings and logs will be gone for good.`)
+        print.note(`${name} (${url}), its versions, settings, logs and data will be gone for good.`)
         await askText(`Type ${name} to delete it`, (text) =>
           text === name ? undefined : 'That is another name.',
         )

@@ -24,6 +24,11 @@ export default (command: Command) =>
         file === '-'
           ? { code: await readStdin(), sourceMap: undefined }
           : await print.while('Bundling', bundled(print, file))
+      if (program.code?.trim() === '') {
+        throw new JackError('usage', 'There is no program in it.', {
+          hint: "It exports run(input): echo 'export const run = () => 42' | jack run -",
+        })
+      }
       const request = {
         ...program,
         ...input,

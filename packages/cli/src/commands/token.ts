@@ -1,5 +1,6 @@
 import type { Input } from '@jackcloud/sdk'
 import type { Command } from 'commander'
+import { amount } from '../amount.ts'
 import { hours } from '../duration.ts'
 import { distance, paint, table, usd } from '../print.ts'
 import { openSession } from '../session.ts'
@@ -26,7 +27,7 @@ export default function token(command: Command): void {
       >,
       ...(project !== undefined && { project }),
       ...(expires !== undefined && { expires_in_hours: expires }),
-      ...(dailyCap !== undefined && { daily_cap_usd: dailyCap.replace(/^\$/, '') }),
+      ...(dailyCap !== undefined && { daily_cap_usd: amount(dailyCap) }),
     }
     const created = await print.while('Creating', jack.tokens.create(request, { signal }))
     print.answer(created, () => {

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { JackError } from '@jackcloud/sdk'
 import type { Command } from 'commander'
 import { exit } from '../exit.ts'
 import { distance, listing, paint } from '../print.ts'
@@ -15,6 +16,12 @@ export default (command: Command) =>
     )
     .action(async (url: string, dir: string) => {
       const folder = resolve(dir)
+      if (!URL.canParse(url)) {
+        throw new JackError('usage', `"${url}" is not a URL.`, {
+          hint: 'It looks like https://brave-otter-my-api.jack.example.',
+          next: [{ command: 'jack ls', when: 'to see the URLs of your projects' }],
+        })
+      }
       const { print, signal } = await openSession(command, { folder })
       const { verifyProgram } = await import('@jackcloud/sdk/node')
       const { readProgram } = await import('@jackcloud/bundler')

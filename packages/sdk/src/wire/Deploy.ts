@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { capabilities } from './Bindings.ts'
 import { Files } from './Execute.ts'
-import { EnvName, ProjectName, Timestamp } from './Names.ts'
+import { EnvName, ProjectName, Timestamp, TtlHours } from './Names.ts'
 import { siteRules } from './SiteRules.ts'
 import { Usd, UsdInput } from './Usd.ts'
 import { Variable } from './Variable.ts'
@@ -19,7 +19,7 @@ const projectSettings = {
   /** The most that the project may spend on runtime, in USD. */
   budget_usd: UsdInput.optional(),
   /** Hours until the project expires. */
-  ttl_hours: z.number().positive().max(8_760).optional(),
+  ttl_hours: TtlHours.optional(),
   verify: z.array(Verify).max(10).optional(),
   /** Whether a project of that name may be redeployed. `refuse` answers `name_taken`. */
   if_exists: z.enum(['update', 'refuse']).default('update'),

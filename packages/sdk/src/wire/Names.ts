@@ -26,3 +26,6 @@ export const EnvName = z
   )
 
 export const Timestamp = z.iso.datetime()
+
+/** A time to live in hours: up to a year. */
+export const TtlHours = z.number().positive().max(8_760, 'at most 8760 hours, which is a year')

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { EnvName, ProjectName, Timestamp } from './Names.ts'
+import { Binding } from './Bindings.ts'
+import { EnvName, ProjectName, Timestamp, TtlHours } from './Names.ts'
 import { nextCursor } from './Page.ts'
 import { Next } from './Problem.ts'
 import { Usd, UsdInput } from './Usd.ts'
@@ -60,25 +61,32 @@ export const Project = z.object({
 })
 export type Project = z.infer<typeof Project>
 
+/** A project with what its live version finds in its `env` beside variables, and where it may go. */
+export const ProjectDetails = Project.extend({
+  bindings: z.array(Binding),
+  /** The only hosts that it may reach; null: every public one. */
+  egress: z.array(z.string()).nullable(),
+})
+
 export const ProjectPage = z.object({ projects: z.array(Project), ...nextCursor })
 
 export const CreateProject = z.strictObject({
   name: ProjectName,
   budget_usd: UsdInput.optional(),
   daily_budget_usd: UsdInput.optional(),
-  ttl_hours: z.number().positive().max(8_760).optional(),
+  ttl_hours: TtlHours.optional(),
 })
 
 /** `null` takes a setting away. */
 export const UpdateProject = z.strictObject({
   budget_usd: UsdInput.nullable().optional(),
   daily_budget_usd: UsdInput.nullable().optional(),
-  ttl_hours: z.number().positive().max(8_760).nullable().optional(),
+  ttl_hours: TtlHours.nullable().optional(),
 })
 
 /** `ttl_hours` replaces the project's own; without it, the whole time begins again. */
 export const RenewRequest = z.strictObject({
-  ttl_hours: z.number().positive().max(8_760).nullable().optional(),
+  ttl_hours: TtlHours.nullable().optional(),
 })
 
 export const Deployment = z.object({

@@ -85,7 +85,7 @@ export const operations = {
     path: project,
     summary: 'Read a project',
     scope: 'read',
-    response: Project.Project,
+    response: Project.ProjectDetails,
   }),
   updateProject: operation({
     method: 'PATCH',

@@ -17,7 +17,7 @@ export function startFailure(code: ErrorCode, raw: string): JackError {
     code,
     first ? `The app does not start: ${first}` : 'The app does not start',
     {
-      hint: hint ?? 'Run it locally, correct what the output says, and deploy again',
+      hint: hint ?? 'Run it locally, correct what the output says, and deploy again.',
       fields: { output },
     },
   )
@@ -26,19 +26,28 @@ export function startFailure(code: ErrorCode, raw: string): JackError {
 const hints: [pattern: RegExp, hint: string][] = [
   [
     /No such module "node:/,
-    'Add "nodejs_compat" to the compatibility flags, or leave the node: import out',
+    'Add "nodejs_compat" to the compatibility flags, or leave the node: import out.',
   ],
-  [/No such module/, 'Deploy the imported file too, and check its path'],
+  [/No such module/, 'Deploy the imported file too, and check its path.'],
+  [
+    /has no scheduled method/,
+    'Write: export default { async scheduled({ cron }, env) { ... } }, or take the crons away.',
+  ],
+  [/has no queue method/, 'Write: export default { async queue(batch, env) { ... } }.'],
+  [
+    /does not provide an export named '(?!default')/,
+    'Export the class that the configuration names: export class Room extends DurableObject { ... }',
+  ],
   [
     /no default export|has no fetch method|does not provide an export named/,
     'Write: export default { fetch(request, env) { return new Response("hello") } }',
   ],
-  [/SyntaxError/, 'Correct the line that the output names'],
+  [/SyntaxError/, 'Correct the line that the output names.'],
   [
     /top level runs too long|await in module is unsettled/,
-    'Move work from the top level into fetch',
+    'Move work from the top level into fetch.',
   ],
-  [/WebAssembly|CompileError/, 'Check that the file is a whole WebAssembly module'],
-  [/No such compatibility flag|ompatibility/, 'Check the compatibility date and flags'],
-  [/out of memory/i, 'The app loads too much at its top level'],
+  [/WebAssembly|CompileError/, 'Check that the file is a whole WebAssembly module.'],
+  [/No such compatibility flag|ompatibility/, 'Check the compatibility date and flags.'],
+  [/out of memory/i, 'The app loads too much at its top level.'],
 ]
