@@ -290,6 +290,14 @@ test('a wrangler.toml names the project, its variables, its pages and its text m
   expect(await text(`${url}/any/data`)).toBe('worker')
 })
 
+test('a script without a module finds its bindings among the globals', async () => {
+  const { url, name } = await deploy(home.app('script'))
+  expect(name).toBe('old-script')
+  expect(await text(`${url}/a`)).toBe('Hello, nobody!')
+  expect((await live(`${url}/a`, { method: 'PUT', body: 'Ada' })).status).toBe(204)
+  await eventually(async () => expect(await text(`${url}/a`)).toBe('Hello, Ada!'))
+})
+
 test('a WebSocket echoes text and bytes, and closes with its own code', async () => {
   const { url } = await deploy(home.app('websocket'))
   expect((await live(url)).status).toBe(426)

@@ -140,6 +140,22 @@ describe('one module out of a set of files', () => {
     expect(((await load(short)).run as () => unknown)()).not.toContain('Own')
   })
 
+  test('a script that listens becomes a module, with a map to where it was', async () => {
+    const made = await bundle({
+      'index.js':
+        "import { answer } from './answer'\naddEventListener('fetch', (event) => event.respondWith(answer(event.request)))",
+      'answer.js': 'export const answer = async () => new Response(await NOTES.get("a"))',
+    })
+    const code = codeOf(made)
+    expect(code).toContain('export default {')
+    expect(code.indexOf('globalThis.addEventListener =')).toBeLessThan(code.indexOf('NOTES'))
+    expect(JSON.parse(made.sourceMap).mappings).toMatch(/^;+/)
+    const listening = await bundle({
+      'index.js': "addEventListener('fetch', () => {})\nexport const run = () => 1",
+    })
+    expect(codeOf(listening)).not.toContain('export default {')
+  })
+
   test('modules of the runtime are left to it, with their full names', async () => {
     const made = await bundle({
       'index.ts':

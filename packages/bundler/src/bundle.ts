@@ -21,6 +21,7 @@ import { type Contents, conditions, type Manifest } from './packageExports.ts'
 import { type Declared, Packages, type UsedPackage } from './packages.ts'
 import { isPlain } from './plain.ts'
 import { folderSource, type Source, setSource } from './Source.ts'
+import { aroundScript, isScript } from './script.ts'
 import { inService, tooNested } from './service.ts'
 import { setEntry, setPlugin } from './setPlugin.ts'
 import { translateSimple } from './simple.ts'
@@ -194,7 +195,7 @@ export async function bundleEntry(
     map && shortened && tsconfig
       ? setPlugin(build, { entry, map: shortened, tsconfig, contents: contentsOf(map, manifest) })
       : folderPlugin(build, { root: folder ?? '', declared })
-  const result = await runEsbuild(common, {
+  const how = {
     entry: folder === undefined ? setEntry : join(folder, entry),
     folder,
     tsconfig:
@@ -202,8 +203,14 @@ export async function bundleEntry(
     plugins: [plugin, npmPlugin(build), runtimePlugin],
     build,
     signal: options.signal,
-  })
+  }
+  let result = await runEsbuild(common, how)
   if (looksLikeScript(result, entry)) await refuseTopLevelReturn(source, entry, common)
+  if (isScript(mainOf(result)?.exports ?? [], codeOf(result))) {
+    const told = warnings.length
+    result = await runEsbuild({ ...common, ...aroundScript }, how)
+    warnings.length = told
+  }
   return finish({ ...collect(result, build), packages: await packages.used(), warnings, limits })
 }
 
@@ -231,7 +238,7 @@ async function shortenLines(map: FileMap, rules: Rule[]): Promise<FileMap> {
 type EsbuildResult = esbuild.BuildResult<{ write: false; metafile: true }>
 
 async function runEsbuild(
-  common: CommonOptions,
+  common: CommonOptions & Partial<typeof aroundScript>,
   {
     entry,
     folder,
@@ -323,12 +330,20 @@ async function refuseTopLevelReturn(
   }
 }
 
-function collect({ outputFiles, metafile }: EsbuildResult, build: Build) {
-  const output = Object.entries(metafile.outputs).find(([path]) => path.endsWith('index.js'))?.[1]
-  const outside = (output?.imports ?? []).filter((item) => item.external).map((item) => item.path)
+const mainOf = ({ metafile }: EsbuildResult) =>
+  Object.entries(metafile.outputs).find(([path]) => path.endsWith('index.js'))?.[1]
+
+const codeOf = ({ outputFiles }: EsbuildResult): string =>
+  outputFiles.find((file) => file.path.endsWith('.js'))?.text ?? ''
+
+function collect(result: EsbuildResult, build: Build) {
+  const { outputFiles, metafile } = result
+  const outside = (mainOf(result)?.imports ?? [])
+    .filter((item) => item.external)
+    .map((item) => item.path)
   const needed = new Set(outside)
   return {
-    code: outputFiles.find((file) => file.path.endsWith('.js'))?.text ?? '',
+    code: codeOf(result),
     map: portableMap(outputFiles.find((file) => file.path.endsWith('.map'))?.text ?? ''),
     modules: [...build.modules.values()].filter((module) => needed.has(`./${module.name}`)),
     inputs: [
