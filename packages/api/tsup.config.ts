@@ -1,6 +1,8 @@
 import { defineConfig } from 'tsup'
 
 export default defineConfig({
+  // Some modules, such as node:sqlite, have no name without it.
+  removeNodeProtocol: false,
   entry: {
     index: 'src/index.ts',
     main: 'src/main.ts',
