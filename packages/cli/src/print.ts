@@ -32,7 +32,7 @@ export function createPrint(
 ): Print {
   const { json, verbose } = options
   const note = (text = '') => {
-    if (!json) stderr.write(`${redact(text)}\n`)
+    if (!json) stderr.write(`${redact(calm(text))}\n`)
   }
   const data = (value: unknown) => {
     stdout.write(`${quiet(JSON.stringify(value))}\n`)
@@ -79,18 +79,23 @@ const quiet = (json: string): string =>
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 
+// Also what ends a line or turns the direction of the text without being a control character.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must go
+const steering = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
+
 /** Text of programs, without anything that steers a terminal. */
-export const plain = (text: string): string =>
-  stripVTControlCharacters(text).replace(
-    // Also what ends a line or turns the direction of the text without being a control character.
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must go
-    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
-    '',
-  )
+export const plain = (text: string): string => stripVTControlCharacters(text).replace(steering, '')
+
+/** Text in which colours are ours, and anything else may come from anywhere. */
+const calm = (text: string): string =>
+  text.replace(new RegExp(`(\u001b\\[[\\d;]*m)|${steering.source}`, 'g'), '$1')
+
+/** Words of others within ours: a line of them begins nowhere where one of ours does. */
+const quoted = (text: string): string => plain(text).replaceAll('\n', '\n  ')
 
 export function failureText(failure: Failure, verbose = false): string {
   const lines = [
-    `${paint(['red', 'bold'], 'error')} ${failure.message} ${paint('dim', `(${failure.code})`)}`,
+    `${paint(['red', 'bold'], 'error')} ${quoted(failure.message)} ${paint('dim', `(${plain(failure.code)})`)}`,
   ]
   const places = placesOf(failure)
   for (const place of places) lines.push(...placeText(place))
@@ -102,9 +107,11 @@ export function failureText(failure: Failure, verbose = false): string {
     )
   }
   if (failure.hint && !places.some((it) => it.hint === failure.hint))
-    lines.push(`${paint('cyan', 'hint')} ${failure.hint}`)
+    lines.push(`${paint('cyan', 'hint')} ${quoted(failure.hint)}`)
   for (const { command, when } of failure.next ?? []) {
-    lines.push(`${paint('cyan', 'next')} ${paint('bold', command)}  ${paint('dim', when)}`)
+    lines.push(
+      `${paint('cyan', 'next')} ${paint('bold', plain(command))}  ${paint('dim', plain(when))}`,
+    )
   }
   if (verbose && failure.request_id) lines.push(paint('dim', `request ${failure.request_id}`))
   return lines.join('\n')
@@ -116,7 +123,7 @@ const placesOf = ({ errors }: Failure): Place[] =>
 /** `file:line:column`, the line of source with a caret under the column, and the hint. */
 export function placeText(place: Place): string[] {
   const at = [place.file, place.line, place.column].filter((it) => it !== undefined).join(':')
-  const lines = ['', `  ${at ? `${paint('bold', at)} ` : ''}${plain(place.text)}`]
+  const lines = ['', `  ${at ? `${paint('bold', plain(at))} ` : ''}${plain(place.text)}`]
   if (place.line_text !== undefined) {
     const number = String(place.line ?? '')
     const source = plain(place.line_text)
@@ -129,7 +136,7 @@ export function placeText(place: Place): string[] {
       )
     }
   }
-  if (place.hint) lines.push(`  ${paint('cyan', 'hint')} ${place.hint}`)
+  if (place.hint) lines.push(`  ${paint('cyan', 'hint')} ${plain(place.hint)}`)
   return lines
 }
 
@@ -148,7 +155,7 @@ export function table(titles: string[], rows: string[][]): string {
       })
       .join('  ')
       .trimEnd()
-  return [paint('dim', line(heads), process.stdout), ...rows.map(line)].join('\n')
+  return calm([paint('dim', line(heads), process.stdout), ...rows.map(line)].join('\n'))
 }
 
 /** Names and values, one a line; leaves out what is null. */
@@ -157,9 +164,11 @@ export function listing(
 ): string {
   const there = entries.filter(([, value]) => value !== null && value !== undefined && value !== '')
   const widest = Math.max(...there.map(([name]) => name.length))
-  return there
-    .map(([name, value]) => `${paint('dim', name.padEnd(widest), process.stdout)}  ${value}`)
-    .join('\n')
+  return calm(
+    there
+      .map(([name, value]) => `${paint('dim', name.padEnd(widest), process.stdout)}  ${value}`)
+      .join('\n'),
+  )
 }
 
 /** @example usd('0.050000') // '$0.05' */
