@@ -324,6 +324,17 @@ export function engineContract(
       expect(cpuMs()).toBeLessThan(300)
     })
 
+    it('counts what it takes to start', async () => {
+      const hosted = app(
+        'let x = 0; for (let i = 0; i < 1e8; i++) x = (x * 31 + i) | 0; export default { fetch: () => new Response(String(x)) }',
+      )
+      await get(engine, hosted)
+      const { deploymentId } = hosted
+      const cpuMs = () =>
+        told.cpu.filter((u) => u.deploymentId === deploymentId).reduce((a, u) => a + u.cpuMs, 0)
+      await until(() => cpuMs() > 100)
+    })
+
     it('moves to a new revision without a lost request', async () => {
       const one = app('export default { fetch: (r, env) => new Response(env.V) }', {
         env: { V: '1' },

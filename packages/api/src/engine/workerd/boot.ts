@@ -170,7 +170,8 @@ export async function bootApp(
     idleSince: performance.now(),
     startedAt: new Date(now()),
     expected: false,
-    billedNs: startCpu,
+    // Its start is used too.
+    billedNs: startCpu < 0n ? startCpu : 0n,
     ticked: { cpuNs: startCpu, at: performance.now() },
   }
   void process.exited.then(() => {
