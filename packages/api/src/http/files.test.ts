@@ -161,3 +161,13 @@ test('a stage that nobody touches for a day is forgotten whole, one that somebod
     (await cloud.api('GET', `/v1/projects/${name}/files`)).json.count
   expect([await count('old'), await count('kept')]).toEqual([0, 2])
 })
+
+test('empty files take room too', async () => {
+  await cloud.jack.db.deleteFrom('staged_file').execute()
+  const account = (await cloud.api('GET', '/v1/me')).json.account_id
+  const files = Object.fromEntries(
+    Array.from({ length: 400 }, (_, i) => [`${'d'.repeat(50)}/${i}`, '']),
+  )
+  expect((await stage('empty', files)).json).toMatchObject({ count: 400, size_bytes: 0 })
+  expect(await stagedFiles.sizeOfAccount(cloud.jack.db, account)).toBeGreaterThan(400 * 150)
+})

@@ -88,11 +88,15 @@ export async function remove(db: Db, { accountId, name }: Stage, path?: string):
   return Number(numDeletedRows)
 }
 
-/** What an account has staged under all names, in bytes. */
+/** What an account has staged under all names, in bytes: contents, and what it takes to keep each. */
 export async function sizeOfAccount(db: Db, accountId: string): Promise<number> {
   const row = await db
     .selectFrom('staged_file')
-    .select(sql<number>`coalesce(sum(octet_length(content)), 0)::float8`.as('size'))
+    .select(
+      sql<number>`coalesce(sum(octet_length(content) + octet_length(path) + 100), 0)::float8`.as(
+        'size',
+      ),
+    )
     .where('account_id', '=', accountId)
     .executeTakeFirstOrThrow()
   return row.size
