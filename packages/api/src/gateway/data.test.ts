@@ -93,6 +93,15 @@ describe('a program with a wrangler file that names bindings', () => {
     expect((await cloud.live(`${url}/todo`)).status).toBe(200)
   })
 
+  it('keeps nothing when its first version does not pass its verification', async () => {
+    const files = { 'index.ts': source('never'), 'wrangler.jsonc': settings }
+    const verify = [{ path: '/todo' }, { path: '/nowhere', status: 404 }]
+    const before = await cloud.jack.engine.data.list()
+    const answer = await cloud.api('POST', '/deploy', { name: 'never', files, verify })
+    expect(answer.json).toMatchObject({ code: 'deploy_failed' })
+    expect(await cloud.jack.engine.data.list()).toEqual(before)
+  })
+
   it('answers on the URL of its live version only', async () => {
     const [old, live] = [await deploy('five'), await deploy('six')]
     expect((await cloud.live(live.deployment_url)).text).toBe('six')

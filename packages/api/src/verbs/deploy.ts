@@ -121,6 +121,8 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
     })
   } catch (error) {
     await jack.engine.remove(deploymentId)
+    // Its verification may have kept something for a project that never was.
+    if (!existing) await jack.engine.data.remove(project.projectId)
     await release(jack.db, deploymentId)
     throw error
   }

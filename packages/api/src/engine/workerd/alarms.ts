@@ -21,6 +21,8 @@ export async function nextAlarm(stateDir: string): Promise<Date | undefined> {
 
 const SUFFIXES = ['', '-wal']
 const MAX_BYTES = 64 * 1_048_576
+/** More than fit into an honest file; pages of one that is not can be read again and again. */
+const MOST_ALARMS = 1_000_000
 
 async function firstOf(namespace: string): Promise<number | undefined> {
   const path = join(namespace, 'metadata.sqlite')
@@ -43,8 +45,16 @@ async function firstOf(namespace: string): Promise<number | undefined> {
 function earliest(path: string): number | undefined {
   const database = new DatabaseSync(path)
   try {
+    // The schema is hostile too: a view, or a column that is computed, would run what it likes.
+    const plain = database
+      .prepare(`select 1 from pragma_table_list('_cf_ALARM') it join pragma_table_info(it.name) as it_column
+        where it.type = 'table' and it_column.name = 'scheduled_time'`)
+      .get()
+    if (!plain) return undefined
     const row = database
-      .prepare('select min(scheduled_time) / 1000000 as at_ms from _cf_ALARM')
+      .prepare(
+        `select min(at) / 1000000 as at_ms from (select scheduled_time as at from _cf_ALARM limit ${MOST_ALARMS})`,
+      )
       .get() as { at_ms: number | null } | undefined
     return row?.at_ms ?? undefined
   } finally {

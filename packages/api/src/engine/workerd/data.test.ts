@@ -1,8 +1,9 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Binding } from '@jackcloud/sdk/wire'
+import { type Binding, limits } from '@jackcloud/sdk/wire'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type App, type Engine, Moved } from '../Engine.ts'
 import { app, get, until } from '../engine.contract.ts'
@@ -391,7 +392,37 @@ describe('databases', () => {
     await engine.remove(it.deploymentId)
     await engine.data.remove(it.projectId)
     expect(await engine.data.databases(it.projectId)).toEqual([])
-    expect((await get(engine, it, '/d1')).body).toBe('1')
+    // Who is late does not bring back what nobody would ever delete again.
+    await expect(engine.open(it, async () => it)).rejects.toMatchObject({ code: 'not_found' })
+    await expect(
+      engine.data.query(it.projectId, 'main', [{ sql: 'select 1' }]),
+    ).rejects.toMatchObject({ code: 'not_found' })
+    expect(await engine.data.list()).toEqual([])
+  })
+
+  it('take no more than a project may keep, and what is too much can be deleted', async () => {
+    const { engine, dataDir } = await start()
+    const { data } = engine
+    const it = version('one', { projectId: project() })
+    await data.query(it.projectId, 'main', [{ sql: 'create table t (b)' }])
+    const insert = { sql: 'insert into t values (zeroblob(100000))' }
+    await data.query(it.projectId, 'main', [insert])
+    // Costs no disk, and stands for a lot of it.
+    const file = join(dataDir, 'state', it.projectId, 'filler')
+    writeFileSync(file, '')
+    truncateSync(file, limits.hosting.dataBytes)
+    for (const database of ['main', 'another'])
+      await expect(
+        data.query(it.projectId, database, [
+          { sql: 'create table more as select zeroblob(100000)' },
+        ]),
+      ).rejects.toMatchObject({
+        code: 'invalid_request',
+        message: expect.stringMatching(/more data/),
+      })
+    await data.query(it.projectId, 'main', [{ sql: 'delete from t' }])
+    rmSync(file)
+    await data.query(it.projectId, 'main', [insert])
   })
 })
 
@@ -405,5 +436,23 @@ describe('alarms on disk', () => {
     symlinkSync('/dev/zero', join(dir, 'do-B', 'metadata.sqlite'))
     expect(await nextAlarm(dir)).toBeUndefined()
     expect(await nextAlarm(join(dir, 'nowhere'))).toBeUndefined()
+  })
+
+  it.each([
+    [
+      'a view',
+      'create view _cf_ALARM as with recursive n(scheduled_time) as (select 1 union all select scheduled_time + 1 from n) select scheduled_time from n',
+    ],
+    [
+      'a computed column',
+      'create table _cf_ALARM (a, scheduled_time as (length(hex(zeroblob(1000))))); insert into _cf_ALARM values (1)',
+    ],
+  ])('are none where %s would be run', async (_, sql) => {
+    const dir = mkdtempSync(join(tmpdir(), 'jack-test-'))
+    mkdirSync(join(dir, 'do-A'))
+    const database = new DatabaseSync(join(dir, 'do-A', 'metadata.sqlite'))
+    database.exec(sql)
+    database.close()
+    expect(await nextAlarm(dir)).toBeUndefined()
   })
 })

@@ -85,7 +85,7 @@ export class Processes {
       rmSync(dir, { recursive: true, force: true })
     }
     try {
-      if (options.stateDir) prepareState(options.stateDir, uid)
+      if (options.stateDir) await prepareState(options.stateDir, uid)
       await options.prepare?.(dir, uid)
       // Who closes waits for what has been started, so nothing may be started behind its back.
       if (this.#closed) throw new StartError('It was to start while everything ends')

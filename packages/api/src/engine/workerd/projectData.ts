@@ -31,16 +31,17 @@ const SIZE_MS = 5_000
 export class ProjectData implements Data {
   readonly turns = new Turns()
   readonly #options: ProjectDataOptions
-  /** Opens of one project's data follow each other. */
-  readonly #opening = new Map<string, Promise<unknown>>()
+  /** What must not happen at once: opens of one project's data, and queries of it. */
+  readonly #inTurn = new Map<string, Promise<unknown>>()
+  /** Whoever is late with a project that was deleted must not make it anew. */
+  readonly #removed = new Set<string>()
   readonly #alarms = new Map<string, NodeJS.Timeout>()
-  readonly #sizes: NodeJS.Timeout
+  #sizes: NodeJS.Timeout
   #closed = false
 
   constructor(options: ProjectDataOptions) {
     this.#options = options
-    this.#sizes = setInterval(() => void this.#checkSizes(), SIZE_MS)
-    this.#sizes.unref()
+    this.#sizes = this.#checkSizesIn(SIZE_MS)
   }
 
   /** Sets the alarms of all projects that sleep, those of a predecessor too. */
@@ -53,11 +54,12 @@ export class ProjectData implements Data {
   async use(app: HostedApp, start: (dir: string) => Promise<LiveApp>): Promise<LiveApp> {
     const { projectId } = app
     return this.#one(projectId, async () => {
+      this.#requireThere(projectId)
       await this.#endOthers(projectId)
       await this.#requireRoom(projectId)
       clearTimeout(this.#alarms.get(projectId))
       const databases = app.bindings.flatMap((it) => (it.type === 'd1' ? [it.database] : []))
-      await this.#options.dirs.note(projectId, databases)
+      this.#options.dirs.note(projectId, databases)
       const live = await start(this.#options.dirs.path(projectId))
       void live.process.exited.then(() => {
         if (!this.inUse(projectId)) void this.#setAlarm(projectId)
@@ -93,10 +95,14 @@ export class ProjectData implements Data {
 
   /** Runs statements in one transaction. Throws `invalid_request` with what the database says. */
   async query(projectId: string, database: string, queries: Query[]): Promise<Rows[]> {
-    const { results } = (await this.#ask(projectId, '/query', { database, queries })) as {
-      results: Rows[]
-    }
-    return results
+    // One after the other, so that each has only the room that those before it left.
+    return this.#one(`queries of ${projectId}`, async () => {
+      const { dataBytes } = limits.hosting
+      const roomBytes = dataBytes - (await this.#options.dirs.sizeBytes(projectId, dataBytes))
+      const question = { database, queries, roomBytes }
+      const { results } = (await this.#ask(projectId, '/query', question)) as { results: Rows[] }
+      return results
+    })
   }
 
   /** A database as SQL statements. */
@@ -130,6 +136,7 @@ export class ProjectData implements Data {
   }
 
   async remove(projectId: string): Promise<void> {
+    this.#removed.add(projectId)
     await this.#one(projectId, async () => {
       await this.#endOthers(projectId)
       clearTimeout(this.#alarms.get(projectId))
@@ -141,7 +148,7 @@ export class ProjectData implements Data {
 
   close(): void {
     this.#closed = true
-    clearInterval(this.#sizes)
+    clearTimeout(this.#sizes)
     for (const timer of this.#alarms.values()) clearTimeout(timer)
   }
 
@@ -159,12 +166,12 @@ export class ProjectData implements Data {
     )
   }
 
-  #one<T>(projectId: string, work: () => Promise<T>): Promise<T> {
-    const before = this.#opening.get(projectId) ?? Promise.resolve()
+  #one<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#inTurn.get(name) ?? Promise.resolve()
     const now = before.then(work, work)
-    this.#opening.set(projectId, now)
+    this.#inTurn.set(name, now)
     const forget = () => {
-      if (this.#opening.get(projectId) === now) this.#opening.delete(projectId)
+      if (this.#inTurn.get(name) === now) this.#inTurn.delete(name)
     }
     void now.then(forget, forget)
     return now
@@ -173,9 +180,10 @@ export class ProjectData implements Data {
   async #ask(
     projectId: string,
     path: string,
-    question: { database: string; queries?: Query[] },
+    question: { database: string; queries?: Query[]; roomBytes?: number },
   ): Promise<unknown> {
-    await this.#options.dirs.note(projectId, [question.database])
+    this.#requireThere(projectId)
+    this.#options.dirs.note(projectId, [question.database])
     const { version, live } = await this.#withDatabases(projectId)
     const lease = this.#options.supervision.lease(version, live)
     try {
@@ -209,6 +217,7 @@ export class ProjectData implements Data {
       this.#one(projectId, async () => {
         const meanwhile = found()
         if (meanwhile) return meanwhile
+        this.#requireThere(projectId)
         await this.#endOthers(projectId)
         const { configs, supervision, dirs } = this.#options
         const config = databasesConfig(limits.hosting.memoryMb)
@@ -240,9 +249,14 @@ export class ProjectData implements Data {
     this.#alarms.set(projectId, timer)
   }
 
+  #requireThere(projectId: string): void {
+    if (this.#removed.has(projectId))
+      throw new JackError('not_found', 'This project does not exist any more.')
+  }
+
   async #requireRoom(projectId: string): Promise<void> {
     const sizeBytes = await this.#options.dirs.sizeBytes(projectId)
-    if (sizeBytes <= limits.hosting.dataBytes + SPARE_BYTES) return
+    if (sizeBytes <= MOST_BYTES) return
     throw new JackError(
       'app_failed',
       `The project keeps ${Math.ceil(sizeBytes / 1_048_576)} MB of data; ${limits.hosting.dataBytes / 1_048_576} MB are allowed.`,
@@ -250,19 +264,29 @@ export class ProjectData implements Data {
     )
   }
 
+  #checkSizesIn(ms: number): NodeJS.Timeout {
+    return setTimeout(async () => {
+      const began = performance.now()
+      await this.#checkSizes()
+      // Looking through very many files must not be all that is done.
+      if (!this.#closed)
+        this.#sizes = this.#checkSizesIn(Math.max(SIZE_MS, 10 * (performance.now() - began)))
+    }, ms).unref()
+  }
+
   /** Ends apps that write more than a project may keep. */
   async #checkSizes(): Promise<void> {
     for (const { version, live } of this.#options.supervision.running) {
       if (!live.stateDir || live.expected) continue
-      const sizeBytes = await this.#options.dirs.sizeBytes(version.app.projectId)
-      if (sizeBytes > limits.hosting.dataBytes + SPARE_BYTES)
+      const sizeBytes = await this.#options.dirs.sizeBytes(version.app.projectId, MOST_BYTES)
+      if (sizeBytes > MOST_BYTES)
         this.#options.supervision.kill({ version, live }, 'storage', 'It keeps too much data')
     }
   }
 }
 
 /** So that a project at its limit can still be opened to delete something. */
-const SPARE_BYTES = 16 * 1_048_576
+const MOST_BYTES = limits.hosting.dataBytes + 16 * 1_048_576
 
 /** Stands in for an app while only the project's databases are asked for. */
 const keeper = (projectId: string): HostedApp => ({

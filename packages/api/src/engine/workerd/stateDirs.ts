@@ -1,17 +1,21 @@
 import {
   chmodSync,
+  type Dir,
   existsSync,
   lchownSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
+  opendirSync,
+  readFileSync,
   realpathSync,
+  renameSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { JackError } from '../../Errors.ts'
 import { reachable } from './binary.ts'
 import { copyTree } from './copyTree.ts'
@@ -54,33 +58,40 @@ export class StateDirs {
 
   /** Names of the databases that were ever opened: on disk they are only known by a hash of it. */
   async databases(projectId: string): Promise<string[]> {
-    try {
-      return JSON.parse(await readFile(this.#names(projectId), 'utf8'))
-    } catch {
-      return []
-    }
+    return this.#known(projectId)
   }
 
   /**
    * Writes down that the project keeps data from now on, and in which databases. Throws `app_failed` when that was
    * written down before, and the data is gone: nobody should go on without it and not know.
    */
-  async note(projectId: string, databases: string[]): Promise<void> {
-    const noted = existsSync(this.#names(projectId))
+  note(projectId: string, databases: string[]): void {
+    const names = this.#names(projectId)
+    const noted = existsSync(names)
     if (noted && !existsSync(this.path(projectId)))
       throw new JackError('app_failed', 'The data of this project is not where it was kept.', {
         hint: `The operator restores it from a backup, or deletes ${basename(this.#names(projectId))} to begin without.`,
       })
-    const known = await this.databases(projectId)
+    // In one step: nobody else writes in between, and a crash leaves the one or the other.
+    const known = this.#known(projectId)
     const all = [...new Set([...known, ...databases])].sort()
     if (noted && all.length === known.length) return
     mkdirSync(this.path(projectId), { recursive: true, mode: 0o700 })
-    await writeFile(this.#names(projectId), JSON.stringify(all))
+    writeFileSync(`${names}.new`, JSON.stringify(all))
+    renameSync(`${names}.new`, names)
   }
 
-  /** Bytes on disk. */
-  async sizeBytes(projectId: string): Promise<number> {
-    return sizeOf(this.path(projectId))
+  /** Bytes on disk; when they are more than `enough`, it need not be known how many. */
+  async sizeBytes(projectId: string, enough = Number.POSITIVE_INFINITY): Promise<number> {
+    return sizeOf(this.path(projectId), enough)
+  }
+
+  #known(projectId: string): string[] {
+    try {
+      return JSON.parse(readFileSync(this.#names(projectId), 'utf8'))
+    } catch {
+      return []
+    }
   }
 
   readonly #names = (projectId: string) => `${this.path(projectId)}.databases.json`
@@ -112,29 +123,56 @@ export function stateRoot(dataDir: string): string {
 const ELSEWHERE = '/var/lib/jack-state'
 
 /** Makes the directory, and gives everything in it to the user that its process will have. */
-export function prepareState(dir: string, uid: number | undefined): void {
+export async function prepareState(dir: string, uid: number | undefined): Promise<void> {
   mkdirSync(dir, { recursive: true, mode: 0o700 })
-  if (uid !== undefined && lstatSync(dir).uid !== uid) giveTo(dir, uid)
+  if (uid === undefined || lstatSync(dir).uid === uid) return
+  for await (const path of below(dir)) lchownSync(path, uid, uid)
+  // Last, so that what is cut off is begun again.
+  lchownSync(dir, uid, uid)
 }
 
 /** User of a directory, undefined when it is not there. */
 export const ownerOf = (dir: string): number | undefined =>
   lstatSync(dir, { throwIfNoEntry: false })?.uid
 
-function giveTo(path: string, uid: number): void {
-  const found = lstatSync(path)
-  if (found.isDirectory()) for (const name of readdirSync(path)) giveTo(join(path, name), uid)
-  lchownSync(path, uid, uid)
+/** Bytes that a folder takes, at most a little more than `enough`. An empty file takes room too. */
+async function sizeOf(dir: string, enough: number): Promise<number> {
+  let sum = 0
+  for await (const path of below(dir)) {
+    const found = lstatSync(path, { throwIfNoEntry: false })
+    if (found) sum += Math.max(found.blocks * 512, found.size, ENTRY_BYTES)
+    if (sum > enough) break
+  }
+  return sum
 }
 
-async function sizeOf(dir: string): Promise<number> {
-  const entries = await readdir(dir, { withFileTypes: true }).catch(() => [])
-  const sizes = entries.map(async (entry) => {
-    const path = join(dir, entry.name)
-    if (entry.isDirectory()) return sizeOf(path)
-    if (!entry.isFile()) return 0
-    const found = await stat(path).catch(() => undefined)
-    return (found?.blocks ?? 0) * 512
-  })
-  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0)
+/** Every path below a folder. There may be very many, so that others get their turn in between. */
+async function* below(dir: string): AsyncGenerator<string> {
+  const folders = [dir]
+  let seen = 0
+  for (const folder of folders) {
+    const opened = openFolder(folder)
+    if (!opened) continue
+    try {
+      for (let entry = opened.readSync(); entry; entry = opened.readSync()) {
+        const path = join(folder, entry.name)
+        if (entry.isDirectory()) folders.push(path)
+        yield path
+        if (++seen % SLICE === 0) await setImmediate()
+      }
+    } finally {
+      opened.closeSync()
+    }
+  }
 }
+
+function openFolder(path: string): Dir | undefined {
+  try {
+    return opendirSync(path)
+  } catch {
+    return undefined
+  }
+}
+
+const ENTRY_BYTES = 4_096
+const SLICE = 500

@@ -1,6 +1,8 @@
+import { limits } from '@jackcloud/sdk/wire'
+
 /**
- * D1 with a count of rows, and a door beside the app's binding: `POST /query` with `{ database, queries }` answers
- * `{ results: [{ columns, rows, meta }] }` or `{ error }`; `POST /dump` with `{ database }` answers SQL, a statement a
+ * D1 with a count of rows and an end of room, and a door beside the app's binding: `POST /query` with
+ * `{ database, queries, roomBytes }` answers `{ results: [{ columns, rows, meta }] }` or `{ error }`; `POST /dump` with `{ database }` answers SQL, a statement a
  * line; `GET /rows` answers how many rows were read and written since the last time it was asked.
  */
 export const d1Module = `import { WorkerEntrypoint } from "cloudflare:workers";
@@ -9,8 +11,15 @@ export default d1;
 
 let read = 0, written = 0;
 export class CountedDatabase extends D1Database {
-  run(queries, bookmarked) {
-    const answer = super.run(queries, bookmarked);
+  run(queries, bookmarked, room = ${limits.hosting.dataBytes} - this.ctx.storage.sql.databaseSize) {
+    const { storage } = this.ctx;
+    const answer = storage.transactionSync(() => {
+      const before = storage.sql.databaseSize;
+      const answer = super.run(queries, bookmarked);
+      if (storage.sql.databaseSize - before > Math.max(0, room))
+        throw new Error("The project would keep more data than it may: delete something first.");
+      return answer;
+    });
     for (const { meta } of answer.results) {
       read += meta.rows_read;
       // Of many statements in one text the runtime counts the rows of the last, and the changes of all.
@@ -28,9 +37,9 @@ export class Databases extends WorkerEntrypoint {
       return Response.json(rows);
     }
     try {
-      const { database, queries } = await request.json();
+      const { database, queries, roomBytes } = await request.json();
       const it = this.env.DATABASE.getByName(database);
-      if (pathname === "/query") return Response.json(await it.run(queries));
+      if (pathname === "/query") return Response.json(await it.run(queries, false, roomBytes));
       if (pathname === "/dump") return new Response((await it.dump()).join("\\n") + "\\n");
       return new Response(null, { status: 404 });
     } catch (error) {
