@@ -80,6 +80,9 @@ test('a single-page app answers what is missing, a 404 page from the nearest fol
     file: { path: '/docs/404.html' },
   })
   expect(missingAsset(custom, '/x')).toMatchObject({ status: 404, file: { path: '/404.html' } })
+  // Thousands of folders in a path are not looked into one by one.
+  const nowhere = { ...custom, byPath: { ...custom.byPath, get: () => expect.unreachable() } }
+  expect(missingAsset(nowhere, '/'.repeat(16_000))).toMatchObject({ file: { path: '/404.html' } })
   expect(missingAsset(site([]), '/x')).toEqual({ kind: 'none' })
 })
 

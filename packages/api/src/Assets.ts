@@ -25,6 +25,8 @@ export type AssetAnswer =
 export interface AssetIndex {
   settings: AssetSettings
   byPath: ReadonlyMap<string, File>
+  /** The pages that stand in for missing files, each for its folder; the innermost first. */
+  lostPages: File[]
   headers: { host?: Pattern; path: Pattern; unset: string[]; set: [string, Template][] }[]
   /** Rules for one path each, by that path; `order` is the line. */
   redirects: ReadonlyMap<string, Redirect>
@@ -49,6 +51,9 @@ export function indexAssets(settings: AssetSettings): AssetIndex {
   return {
     settings,
     byPath: new Map(settings.files.map((file) => [file.path, file])),
+    lostPages: settings.files
+      .filter((it) => it.path.endsWith('/404.html'))
+      .sort((a, b) => b.path.length - a.path.length),
     headers: (settings.headers ?? []).map((rule) => {
       const path = compilePattern(rule.path, '/')
       const host = rule.host === undefined ? undefined : compilePattern(rule.host, '.')
@@ -197,18 +202,18 @@ export function findAsset({ settings, byPath }: AssetIndex, encodedPath: string)
 }
 
 /** What stands in for a file that is not there: the app's page, its 404 page, or nothing. */
-export function missingAsset({ settings, byPath }: AssetIndex, encodedPath: string): AssetAnswer {
+export function missingAsset(
+  { settings, byPath, lostPages }: AssetIndex,
+  encodedPath: string,
+): AssetAnswer {
   if (settings.not_found === 'single-page-application') {
     const file = byPath.get('/index.html')
     if (file) return { kind: 'file', file, status: 200 }
   }
   if (settings.not_found === '404-page') {
-    let folder = decode(encodedPath) ?? '/'
-    do {
-      folder = folder.slice(0, folder.lastIndexOf('/'))
-      const file = byPath.get(`${folder}/404.html`)
-      if (file) return { kind: 'file', file, status: 404 }
-    } while (folder !== '')
+    const path = decode(encodedPath) ?? '/'
+    const file = lostPages.find((it) => path.startsWith(it.path.slice(0, -'404.html'.length)))
+    if (file) return { kind: 'file', file, status: 404 }
   }
   return none
 }
