@@ -284,7 +284,7 @@ test('a wrangler.toml names the project, its variables, its pages and its text m
     eol: '\n',
     cwd: expect.stringMatching(/^\//),
     version: 'string',
-    modules: 23,
+    modules: 24,
   })
   expect(await navigate(`${url}/any/page`)).toEqual([200, expect.stringContaining('Single page')])
   expect(await text(`${url}/any/data`)).toBe('worker')

@@ -4,7 +4,7 @@ const builtins = new Set(
     'assert assert/strict async_hooks buffer child_process cluster console constants crypto dgram ' +
     'diagnostics_channel dns dns/promises domain events fs fs/promises http http2 https inspector ' +
     'inspector/promises module net os path path/posix path/win32 perf_hooks process punycode ' +
-    'querystring readline readline/promises repl stream stream/consumers stream/promises stream/web ' +
+    'querystring readline readline/promises repl sqlite stream stream/consumers stream/promises stream/web ' +
     'string_decoder sys timers timers/promises tls trace_events tty url util util/types v8 vm wasi ' +
     'worker_threads zlib _http_agent _http_client _http_common _http_incoming _http_outgoing ' +
     '_http_server _stream_duplex _stream_passthrough _stream_readable _stream_transform ' +
@@ -14,13 +14,13 @@ const builtins = new Set(
 
 /** These load but throw when they are used: there are no processes, threads or raw sockets. */
 const stubs = new Set(
-  'child_process cluster dgram inspector inspector/promises repl trace_events v8 vm wasi worker_threads'.split(
+  'child_process cluster dgram inspector inspector/promises repl sqlite trace_events v8 vm wasi worker_threads'.split(
     ' ',
   ),
 )
 
 /** In Node.js, but nowhere in the runtime. */
-const absent = new Set(['sqlite', 'sea', 'test', 'test/reporters', 'quic', 'ffi'])
+const absent = new Set(['sea', 'test', 'test/reporters', 'quic', 'ffi'])
 
 export type Builtin =
   | { kind: 'runtime'; path: string; stub: boolean }

@@ -417,8 +417,8 @@ describe('what goes wrong is told', () => {
     ],
     [
       'a module that the runtime lacks',
-      { 'index.ts': "import 'node:sqlite'" },
-      /node:sqlite does not exist/,
+      { 'index.ts': "import 'node:sea'" },
+      /node:sea does not exist/,
       /database/,
     ],
     [

@@ -76,7 +76,7 @@ const wranglerKeys = new Set(
     'name main compatibility_date compatibility_flags vars assets kv_namespaces d1_databases ' +
     'durable_objects queues services triggers rules alias define site tsconfig minify pages_build_output_dir ' +
     '$schema account_id workers_dev preview_urls send_metrics dev observability logpush ' +
-    'upload_source_maps keep_vars migrations find_additional_modules base_dir preserve_file_names ' +
+    'upload_source_maps keep_vars migrations base_dir preserve_file_names ' +
     'usage_model jsx_factory jsx_fragment keep_names legacy_env'
   ).split(' '),
 )
@@ -97,6 +97,7 @@ const notCarried = new Map<string, string>([
   ['env', 'only the top level of the file is used'],
   ['build', 'run the build command yourself before you deploy'],
   ['no_bundle', 'the program is bundled all the same'],
+  ['find_additional_modules', 'what is imported by a name made at run time is not found'],
   ['placement', 'Jack places the program itself'],
   ['limits', "Jack's own limits apply"],
   ['tail_consumers', 'logs are kept by Jack itself'],

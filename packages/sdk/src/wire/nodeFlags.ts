@@ -13,6 +13,7 @@ const since = {
   wasi_module: ['2025-12-04', 'wasi'],
   dgram_module: ['2026-01-29', 'dgram'],
   inspector_module: ['2026-01-29', 'inspector', 'inspector/promises'],
+  sqlite_module: ['2026-01-29', 'sqlite'],
   child_process_module: ['2026-03-17', 'child_process'],
   perf_hooks_module: ['2026-03-17', 'perf_hooks'],
   readline_module: ['2026-03-17', 'readline', 'readline/promises'],
