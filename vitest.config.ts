@@ -8,6 +8,8 @@ export default defineConfig({
   test: {
     include: ['{packages/*/src,tests,docs,skill}/**/*.test.ts'],
     globalSetup: ['packages/api/src/store/testing/postgres.ts'],
+    // They wait for processes more than they compute.
+    maxWorkers: '100%',
     execArgv: ['--conditions=jack:src'],
     testTimeout: 30_000,
     hookTimeout: 60_000,

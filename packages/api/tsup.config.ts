@@ -6,8 +6,7 @@ export default defineConfig({
   entry: {
     index: 'src/index.ts',
     main: 'src/main.ts',
-    // A thread is a file of its own, found beside the one that starts it.
-    // And so is a process.
+    // A thread or a process is a file of its own, found beside the one that starts it.
     egressProcess: 'src/engine/workerd/egress/process.ts',
     watchdogThread: 'src/engine/workerd/watchdogThread.ts',
     sourceMapThread: 'src/gateway/sourceMapThread.ts',
