@@ -326,6 +326,16 @@ test('a dry run says what it would cost and keeps nothing', async () => {
   expect((await json(cwd, ['info', 'dry'])).exitCode).toBe(4)
 })
 
+test('what Jack does not carry is a warning to people and programs alike', async () => {
+  const cwd = folder('r2', {
+    'index.js': worker('x'),
+    'wrangler.json': JSON.stringify({ name: 'r2', r2_buckets: [{ binding: 'FILES' }] }),
+  })
+  const { warnings } = await json(cwd, ['deploy'])
+  expect(warnings).toEqual([expect.stringContaining('"r2_buckets" is not carried')])
+  expect((await jack(cwd, ['deploy'])).stderr).toContain('warning wrangler.json "r2_buckets" is')
+})
+
 test('a URL is verified against the same program in any other folder, and what differs is named', async () => {
   const program = (more: Record<string, string> = {}) => ({
     'jack.json': '{"name":"verified","assets":"public","vars":{"MODE":"a"}}',

@@ -194,6 +194,7 @@ async function requireComplete(jack: Jack, version: Version): Promise<void> {
     throw new JackError(
       'invalid_request',
       `The compatibility flag "${unsafe}" is not allowed here.`,
+      { hint: 'Leave it out: it opens the runtime further than programs of others may reach.' },
     )
   }
   if (version.modules.reduce((sum, it) => sum + it.sizeBytes, 0) > limits.bundleBytes) {

@@ -42,7 +42,11 @@ export default (command: Command) =>
     )
     .option('--env-file <file>', 'set every variable of an .env file')
     .option('--budget <usd>', 'the most that the project may spend on runtime')
-    .option('--ttl <time>', 'expire after 24h, 7d ...; default: after a week without use', hours)
+    .option(
+      '--ttl <time>',
+      'expire after 24h, 7d ...; default: as before, at first after a week without use',
+      hours,
+    )
     .option('--verify </path=status>', 'go live only when this answers so (repeatable)', collect)
     .option('--staged', 'deploy what `jack files put` staged, not a folder')
     .option('--dry-run', 'bundle, and say what it would cost')
@@ -217,7 +221,9 @@ function report(
   answer: Answer<'upload'>,
   ms: number,
 ): void {
-  print.answer(answer, () => {
+  // What was found while bundling was said before, but not to a program.
+  const found = (program?.warnings ?? []).map(({ text, hint }) => (hint ? `${text} ${hint}` : text))
+  print.answer({ ...answer, warnings: [...found, ...answer.warnings] }, () => {
     for (const warning of answer.warnings) print.warn(warning)
     print.out(answer.url)
     if (answer.deduplicated) {

@@ -3,20 +3,17 @@ import { hours } from '../duration.ts'
 import { distance } from '../print.ts'
 import { openSession } from '../session.ts'
 
-const ttlOf = (text: string): number | null => (text === 'none' ? null : hours(text))
-
 export default (command: Command) =>
   command
     .argument('[project]', 'name or id; default: the project of this folder')
     .option(
       '--ttl <time>',
       'expire after 24h, 7d ...; "none": after a week without use; default: as before',
-      ttlOf,
     )
     .action(async (given, { ttl }) => {
       const session = await openSession(command, { project: given })
       const { jack, print, signal } = session
-      const request = ttl === undefined ? {} : { ttl_hours: ttl }
+      const request = ttl === undefined ? {} : { ttl_hours: ttl === 'none' ? null : hours(ttl) }
       const it = await print.while(
         'Renewing',
         jack.projects.renew(session.project(), request, { signal }),
