@@ -110,6 +110,13 @@ async function coldHits(): Promise<number> {
   return Math.round((p50(times) as number) * 10) / 10
 }
 
+/** How long cold hits take, and what is held when all sleep again. */
+async function measured() {
+  const coldMs = await coldHits()
+  await asleep()
+  return { coldMs, ...holdings(cloud.ready.pid) }
+}
+
 const asleep = async () => {
   await sleep(6_000)
 }
@@ -119,17 +126,18 @@ test(`${sleeping} apps that sleep cost nothing but disk`, async () => {
   const jack = createJack({ url, token })
   await deployUpTo(jack, 50)
   await asleep()
-  const few = { coldMs: await coldHits(), ...holdings(cloud.ready.pid) }
+  const few = await measured()
   await deployUpTo(jack, sleeping)
   await asleep()
-  const many = { coldMs: await coldHits(), ...holdings(cloud.ready.pid) }
+  const many = await measured()
   await cloud.stop()
   const began = performance.now()
-  cloud = await start(600_000)
+  cloud = await start(2_000)
   const startMs = Math.round(performance.now() - began)
-  const started = { startMs, coldMs: await coldHits(), ...holdings(cloud.ready.pid) }
+  const started = { startMs, ...(await measured()) }
   console.log({ sleeping, few, many, started })
   expect(many.files).toBeLessThan(few.files + 50)
+  expect(many.processes).toBeLessThan(few.processes + 5)
 })
 
 test(`${awake} apps that are awake answer for ${minutes} minutes, and none is lost`, async () => {
