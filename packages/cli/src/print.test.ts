@@ -61,6 +61,15 @@ test('columns are aligned, numbers to the right', () => {
   expect(plain(text)).toBe('NAME       SIZE\na           5 B\nlonger  12.3 kB')
 })
 
+test('where there is no room, columns that are not needed are left out, the last first', () => {
+  const rows = [['dep_1', '5 B', 'http://dep-1.jack.example']]
+  const shown = (room: number | undefined) => plain(table(['id', 'size#?', 'url?'], rows, room))
+  expect(shown(undefined)).toBe('ID     SIZE  URL\ndep_1   5 B  http://dep-1.jack.example')
+  expect(shown(38)).toBe(shown(undefined))
+  expect(shown(37)).toBe('ID     SIZE\ndep_1   5 B')
+  expect(shown(3)).toBe('ID\ndep_1')
+})
+
 test('a listing leaves out what is not there', () => {
   expect(
     plain(

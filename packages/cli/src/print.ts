@@ -140,19 +140,27 @@ export function placeText(place: Place): string[] {
   return lines
 }
 
-/** Columns of text, aligned; numbers on the right when a column's title ends in "#". */
-export function table(titles: string[], rows: string[][]): string {
+/**
+ * Columns of text, aligned; numbers on the right when a column's title ends in "#". One whose title ends in "?" is left
+ * out where there is no room for all, the last first. `room` is in characters.
+ */
+export function table(titles: string[], rows: string[][], room = process.stdout.columns): string {
   const width = (text: string) => stripVTControlCharacters(text).length
-  const heads = titles.map((title) => title.replace(/#$/, '').toUpperCase())
+  const heads = titles.map((title) => title.replace(/[#?]+$/, '').toUpperCase())
   const widths = heads.map((head, i) =>
     Math.max(width(head), ...rows.map((row) => width(row[i] ?? ''))),
   )
+  const shown = new Set(heads.keys())
+  const taken = () => [...shown].reduce((sum, i) => sum + (widths[i] ?? 0) + 2, -2)
+  for (const i of heads.keys().toArray().reverse())
+    if (room && taken() > room && titles[i]?.includes('?')) shown.delete(i)
   const line = (cells: string[]) =>
     cells
       .map((cell, i) => {
         const space = ' '.repeat(Math.max(0, (widths[i] ?? 0) - width(cell)))
-        return titles[i]?.endsWith('#') ? space + cell : cell + space
+        return titles[i]?.includes('#') ? space + cell : cell + space
       })
+      .filter((_, i) => shown.has(i))
       .join('  ')
       .trimEnd()
   return calm([paint('dim', line(heads), process.stdout), ...rows.map(line)].join('\n'))

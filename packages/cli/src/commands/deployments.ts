@@ -13,7 +13,7 @@ export default (command: Command) =>
       print.answer({ deployments, next_cursor: null }, () =>
         print.out(
           table(
-            ['id', 'live', 'made', 'size#', 'modules#', 'files#', 'url'],
+            ['id', 'live', 'made', 'size#', 'modules#?', 'files#?', 'url?'],
             deployments.map((it) => [
               it.deployment_id,
               it.live ? 'live' : '',

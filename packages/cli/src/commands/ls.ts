@@ -19,7 +19,7 @@ export default (command: Command) =>
       }
       print.out(
         table(
-          ['name', 'status', 'url', 'updated', 'expires'],
+          ['name', 'status', 'url', 'updated?', 'expires'],
           projects.map((it) => [
             it.name,
             it.status,

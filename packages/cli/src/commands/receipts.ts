@@ -22,15 +22,22 @@ export default (command: Command) =>
       print.answer(answer, () =>
         print.out(
           table(
-            ['at', 'amount#', 'reason', 'project', 'for'],
+            ['at', 'amount#', 'reason', 'project', 'for?'],
             answer.receipts.map((it) => [
-              it.at,
+              it.at.replace('T', ' ').slice(0, 19),
               usd(it.amount_usd),
               it.reason,
               it.project ?? '',
-              it.period ? `${it.period.from} to ${it.period.until}` : (it.ref ?? ''),
+              it.period ? span(it.period) : (it.ref ?? ''),
             ]),
           ),
         ),
       )
     })
+
+/** A day is said once. */
+function span({ from, until }: { from: string; until: string }): string {
+  const [, time] = until.split('T')
+  const end = from.slice(0, 10) === until.slice(0, 10) ? time : until
+  return `${from} to ${end}`
+}

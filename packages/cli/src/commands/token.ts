@@ -51,7 +51,7 @@ export default function token(command: Command): void {
     print.answer({ tokens, next_cursor: null }, () =>
       print.out(
         table(
-          ['id', 'name', 'begins', 'scopes', 'project', 'cap#', 'expires', 'used'],
+          ['id', 'name', 'begins?', 'scopes', 'project?', 'cap#?', 'expires', 'used?'],
           tokens.map((it) => [
             it.token_id,
             it.name,

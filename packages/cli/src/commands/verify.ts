@@ -35,9 +35,10 @@ export default (command: Command) =>
         print.out(
           listing([
             ['verdict', verdict],
-            ...Object.entries(it.parts).map(
-              ([part, how]) => [names[part as keyof typeof names], how] as [string, string],
-            ),
+            ...Object.entries(it.parts).map(([part, how]): [string, string] => [
+              names[part as keyof typeof names],
+              how === 'unknown' ? 'not compared, since the code differs' : how,
+            ]),
             ['digest', it.digest],
             ['live digest', it.same ? null : it.live_digest],
             ['live version', `${it.deployment_id} (${distance(it.deployed_at)})`],
