@@ -20,6 +20,9 @@ const heartbeatMs = 15_000
 /** Streams that one account may follow at once: each looks into the database again and again. Counts are per replica. */
 const mostFollowed = 32
 
+/** What is held of each stream while its reader is slow. A line may have 16 KB. */
+const heldLines = 100
+
 export function logsDoor(app: Hono<Door>, jack: Jack): void {
   const followed = new Map<string, number>()
 
@@ -31,7 +34,8 @@ export function logsDoor(app: Hono<Door>, jack: Jack): void {
       const lastSeen = c.req.header('last-event-id')
       const from = lastSeen === undefined ? filter.after : lineId(lastSeen)
       const leave = place(followed, payer.accountId)
-      return follow(c, jack, projectId, { ...filter, after: from }, leave)
+      const limit = Math.min(filter.limit, heldLines)
+      return follow(c, jack, projectId, { ...filter, after: from, limit }, leave)
     }
     const found = await logs.read(jack.db, projectId, { ...filter, limit: filter.limit + 1 })
     const forward = filter.after !== undefined || filter.since !== undefined

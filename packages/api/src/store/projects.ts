@@ -80,6 +80,18 @@ export async function findById(db: Db, projectId: string): Promise<Project | und
   return row && toProject(row)
 }
 
+/** Those of the projects that are suspended or expired. */
+export async function notActiveOf(db: Db, projectIds: string[]): Promise<string[]> {
+  if (projectIds.length === 0) return []
+  const rows = await db
+    .selectFrom('project')
+    .select('project_id')
+    .where('project_id', 'in', projectIds)
+    .where('status', '<>', 'active')
+    .execute()
+  return rows.map((it) => it.project_id)
+}
+
 /** Newest first; `before` is the id of the last one seen. */
 export async function list(
   db: Db,

@@ -7,6 +7,7 @@ import * as suspensions from '../store/suspensions.ts'
 import { type TestCloud, testCloud } from '../testing/cloud.ts'
 import { settleRuntime } from './settle-runtime.ts'
 import { strike } from './strike.ts'
+import { sweep } from './sweep.ts'
 
 let cloud: TestCloud
 beforeAll(async () => {
@@ -359,4 +360,31 @@ test('nobody resumes or reads what belongs to another', async () => {
   const { json } = await cloud.api('GET', '/v1/usage', undefined, as)
   expect(json.projects.map((it: { name: string }) => it.name)).toEqual(['counted'])
   expect((await cloud.api('POST', '/v1/projects/mine/resume')).json.status).toBe('active')
+})
+
+test('what runs on although nobody told it that it is suspended is ended with the next look', async () => {
+  const files = {
+    'wrangler.json': JSON.stringify({
+      main: 'i.js',
+      durable_objects: { bindings: [{ name: 'CLOCK', class_name: 'Clock' }] },
+    }),
+    'i.js': `import { DurableObject } from 'cloudflare:workers'
+      export class Clock extends DurableObject {
+        alarm() { return this.tick() }
+        tick() { return this.ctx.storage.setAlarm(Date.now() + 500) }
+      }
+      export default { async fetch(request, env) { await env.CLOCK.getByName('a').tick(); return new Response('ticks') } }`,
+  }
+  const { json } = await cloud.api('POST', '/deploy', { name: 'ticking', files })
+  expect((await cloud.live(json.url)).text).toBe('ticks')
+  const runs = () => cloud.jack.engine.running().some((it) => it.projectId === json.project_id)
+  expect(runs()).toBe(true)
+  // As if the notice had come while the app was being started, or the connection for notices was broken.
+  await cloud.jack.db
+    .updateTable('project')
+    .set({ status: 'suspended', suspension: 'balance', suspended_at: new Date(), evidence: {} })
+    .where('project_id', '=', json.project_id)
+    .execute()
+  await sweep(cloud.jack)
+  expect(runs()).toBe(false)
 })

@@ -10,6 +10,7 @@ import * as projects from '../store/projects.ts'
 import * as stagedFiles from '../store/stagedFiles.ts'
 import { changeProject } from './change-project.ts'
 import { deleteProject } from './delete-project.ts'
+import { endVersions } from './end-versions.ts'
 
 const minute = 60_000
 const hour = 60 * minute
@@ -21,6 +22,7 @@ export async function sweep(jack: Jack): Promise<void> {
   const ago = (ms: number) => new Date(now.getTime() - ms)
   await noteUse(jack, now)
   await expire(jack, now)
+  await endSuspended(jack)
   for (const project of await projects.overdue(jack.db, ago(keptDays * day))) {
     jack.log.info({ projectId: project.projectId }, 'expired project deleted')
     await deleteProject(jack, project, (it) => it.status === 'expired')
@@ -40,6 +42,13 @@ async function noteUse(jack: Jack, now: Date): Promise<void> {
   for (const { label } of await projects.touchUsed(jack.db, since, now)) {
     await changeProject(jack, label, async () => {})
   }
+}
+
+/** What runs on although it may not: the notice came while the app was being started, or was lost. */
+async function endSuspended(jack: Jack): Promise<void> {
+  const running = new Set(jack.engine.running().map((it) => it.projectId))
+  const suspended = await projects.notActiveOf(jack.db, [...running])
+  await Promise.all(suspended.map((projectId) => endVersions(jack.engine, projectId)))
 }
 
 async function expire(jack: Jack, now: Date): Promise<void> {

@@ -153,6 +153,7 @@ export async function bootApp(
     control: new Client('http://app', {
       socketPath: process.socket('control'),
       headersTimeout: 0,
+      maxResponseSize: 65_536,
       keepAliveTimeout: 600_000,
     }),
     ...(hasDatabases(app) && {
@@ -161,6 +162,8 @@ export async function bootApp(
         headersTimeout: 0,
         bodyTimeout: 0,
         keepAliveTimeout: 600_000,
+        // The runtime carries 32 MiB of rows, which JSON makes more of.
+        maxResponseSize: 100 * 1_048_576,
       }),
     }),
     ...(stateDir && { stateDir }),

@@ -13,7 +13,12 @@ export async function callScheduled(
   { cron, scheduledAt }: ScheduledEvent,
   signal?: AbortSignal,
 ): Promise<ScheduledOutcome> {
-  const client = new Client('http://app', { socketPath, headersTimeout: 0, bodyTimeout: 0 })
+  const client = new Client('http://app', {
+    socketPath,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    maxResponseSize: 65_536,
+  })
   try {
     const { body } = await client.request({
       path: '/',

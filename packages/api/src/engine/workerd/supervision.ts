@@ -253,8 +253,7 @@ export class Supervision {
       const { body } = await live.databases.request({
         path: '/rows',
         method: 'GET',
-        headersTimeout: 1000,
-        bodyTimeout: 1000,
+        signal: AbortSignal.timeout(1000),
       })
       const { read, written } = (await body.json()) as { read: number; written: number }
       if (read > 0 || written > 0) this.#options.events.rows({ ...about(version), read, written })
