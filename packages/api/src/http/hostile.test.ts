@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type OperationName, operations } from '@jackcloud/sdk/wire'
 import { FormData, request } from 'undici'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import * as accounts from '../store/accounts.ts'
@@ -365,6 +366,66 @@ test('another account reaches nothing by name or by id', async () => {
   const took = await uploadTo(id, { main: 'i.js', modules: [moduleOf('i.js', code)] }, [code])
   expect(took.status).toBe(201)
   expect((await cloud.api('GET', `/v1/projects/${id}/env`)).json.env).toHaveLength(1)
+})
+
+test('no operation on a project is open to another account, or to a token of another project', async () => {
+  await cloud.api('POST', '/v1/projects', { name: 'other' })
+  const { token } = (
+    await cloud.api('POST', '/v1/tokens', { name: 'other', scopes: ['admin'], project: 'other' })
+  ).json
+  const theirs = await stranger('eve')
+  const { json } = await cloud.api('POST', '/deploy', {
+    name: 'closed',
+    files: { 'index.js': code },
+  })
+  const bodies: Partial<Record<OperationName, object>> = {
+    queryDatabase: { sql: 'select 1' },
+    updateEnv: { env: { A: '1' } },
+    stageFiles: { files: { 'a.js': '1' } },
+  }
+  for (const [name, it] of Object.entries(operations)) {
+    if (!it.path.includes('/:project') || name === 'upload') continue
+    for (const [secret, status, refs] of [
+      [theirs, 404, [json.project_id]],
+      [token, 403, [json.project_id, 'closed']],
+    ] as const) {
+      for (const ref of refs) {
+        const path = it.path
+          .replace(':project', ref)
+          .replace(':deployment', json.deployment_id)
+          .replace(':database', 'main')
+        const body = 'body' in it ? (bodies[name as OperationName] ?? {}) : undefined
+        const answer = await cloud.api(it.method, `${path}?path=a.js`, body, as(secret))
+        expect([name, ref, answer.status], answer.text).toEqual([name, ref, status])
+      }
+    }
+  }
+  const manifest = { main: 'i.js', modules: [moduleOf('i.js', code)] }
+  const form = new FormData()
+  form.append('manifest', JSON.stringify(manifest))
+  form.append(sha256(code), new Blob([code]))
+  const upload = `/v1/projects/${json.project_id}/deployments/upload`
+  expect((await cloud.api('POST', upload, form, as(token))).status).toBe(403)
+  expect((await cloud.api('POST', upload, form, as(theirs))).status).toBe(404)
+})
+
+test('a confined token is not answered what another token was, also not under its key', async () => {
+  await cloud.api('POST', '/v1/projects', { name: 'vault' })
+  await cloud.api('POST', '/v1/projects', { name: 'yard' })
+  const { token } = (
+    await cloud.api('POST', '/v1/tokens', { name: 'yard', scopes: ['admin'], project: 'yard' })
+  ).json
+  const ask = (headers: object) =>
+    cloud.api(
+      'POST',
+      '/v1/projects/vault/databases/main/query',
+      { sql: "select 'secret'" },
+      { 'idempotency-key': 'guessed', ...headers },
+    )
+  expect((await ask({})).text).toContain('secret')
+  const guessed = await ask(as(token))
+  expect(guessed.json.code).toBe('idempotency_conflict')
+  expect(guessed.text).not.toContain('secret')
 })
 
 test('a token ends with its project, and never reaches the next one of that name', async () => {

@@ -21,13 +21,13 @@ export interface Answer {
  * hours. What failed on our side or for lack of room is not kept, so that it can be tried again.
  *
  * @param workId for what the work makes, should it make something
- * @param fingerprint digest of everything that makes two requests the same
+ * @param content digest of everything that makes two requests of one payer the same
  */
 export async function once(
   jack: Jack,
   payer: Payer,
   key: string,
-  fingerprint: string,
+  content: string,
   workId: string,
   requestId: string,
   work: Work,
@@ -38,6 +38,9 @@ export async function once(
       'An Idempotency-Key has 1 to 255 visible ASCII characters.',
     )
   }
+  // What a token may see of other projects is nothing, and of their answers neither.
+  const fingerprint =
+    payer.projectId === null ? content : jack.sha256(`${payer.projectId} ${content}`)
   const known = recent.get(`${payer.accountId} ${key}`)
   if (known?.fingerprint === fingerprint) return { ...known.answer, replayed: true }
   const begun = await idempotency.begin(jack.relaxedDb, payer.accountId, key, fingerprint, workId)
