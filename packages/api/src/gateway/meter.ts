@@ -101,6 +101,9 @@ export class Meter {
 const sum = (before: Usage, counters: ReadonlyMap<string, Usage>): Usage =>
   counters.values().reduce((sum, it) => addUsage(sum, { ...it, latency: [] }), before)
 
-/** Counts come from outside: never less than nothing, never a fraction, never more than a number can hold exactly. */
-const whole = (count: number): number =>
-  count > 0 ? Math.min(Math.floor(count), Number.MAX_SAFE_INTEGER) : 0
+/**
+ * Counts come from outside: never less than nothing, never a fraction, never more than anybody can use at once. One
+ * whose cost the database cannot hold would keep everybody's batch from being stored.
+ */
+const whole = (count: number): number => (count > 0 ? Math.min(Math.floor(count), most) : 0)
+const most = 1_000_000_000_000

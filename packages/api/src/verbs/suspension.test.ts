@@ -388,3 +388,15 @@ test('what runs on although nobody told it that it is suspended is ended with th
   await sweep(cloud.jack)
   expect(runs()).toBe(false)
 })
+
+test("an app that claims to have used what nobody can holds up nobody else's bill", async () => {
+  const [{ project_id: mad }, { project_id: sane }] = [await deploy('mad'), await deploy('sane')]
+  for (let i = 0; i < 3; i++) {
+    cloud.jack.recorder.rows(mad, { read: 1e300, written: Number.POSITIVE_INFINITY })
+    await cloud.jack.recorder.flush()
+  }
+  expect(await read('mad')).toMatchObject({ status: 'suspended', suspension: { code: 'balance' } })
+  cloud.jack.recorder.rows(sane, { read: 0, written: 7 })
+  const { json } = await cloud.api('GET', '/v1/projects/sane/usage')
+  expect(json.total.rows_written).toBe(7)
+})

@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -322,6 +330,15 @@ describe('data that was lost', () => {
     expect((await get(engine, other, '/d1')).body).toBe('1')
     rmSync(join(dataDir, 'state', `${lost.projectId}.databases.json`))
     expect((await get(engine, lost, '/d1')).body).toBe('1')
+  })
+
+  it('is missed by nobody when it was that of a start that a crash cut off', async () => {
+    const { engine, dataDir } = await start()
+    await engine.close(0)
+    const left = join(dataDir, 'state', 'trial_0', 'do-Room')
+    mkdirSync(left, { recursive: true })
+    await start({ dataDir })
+    expect(existsSync(join(left, '..'))).toBe(false)
   })
 
   it('keeps the server from starting when it is that of all', async () => {

@@ -70,7 +70,7 @@ export class ProjectData implements Data {
 
   /** Starts a process once on data that is thrown away, and ends it. */
   async tryOut(start: (dir: string) => Promise<LiveApp>): Promise<void> {
-    const dir = this.#options.dirs.path(`trial_${randomUUID().replaceAll('-', '')}`)
+    const dir = this.#options.dirs.trial(randomUUID().replaceAll('-', ''))
     try {
       const live = await start(dir)
       live.expected = true

@@ -7,9 +7,11 @@ import {
   mkdirSync,
   mkdtempSync,
   opendirSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   renameSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -30,6 +32,14 @@ export class StateDirs {
   /** @param dataDir its folder `state` holds the directories, or leads to where sandboxed users can reach them */
   constructor(dataDir: string) {
     this.#root = stateRoot(dataDir)
+    // A crash cut these off.
+    for (const name of readdirSync(this.#root))
+      if (name.startsWith(TRIAL)) rmSync(join(this.#root, name), { recursive: true, force: true })
+  }
+
+  /** A place for what is thrown away, named by an id. */
+  trial(id: string): string {
+    return this.path(`${TRIAL}${id}`)
   }
 
   path(projectId: string): string {
@@ -120,6 +130,7 @@ export function stateRoot(dataDir: string): string {
   return root
 }
 
+const TRIAL = 'trial_'
 const ELSEWHERE = '/var/lib/jack-state'
 
 /** Makes the directory, and gives everything in it to the user that its process will have. */
