@@ -117,6 +117,23 @@ test('a second start with the same data finds the first; another port is a confl
   expect(other).toMatchObject({ exitCode: 5, error: { code: 'conflict' } })
 })
 
+test('a second cloud has the command line as long as it runs', async () => {
+  const other = spawn(
+    process.execPath,
+    [...node, 'up', '--port', '0', '--data', join(home, 'other'), '--json'],
+    { env, stdio: ['ignore', 'pipe', 'inherit'] },
+  )
+  const [line] = await once(
+    createInterface({ input: other.stdout as NodeJS.ReadableStream }),
+    'line',
+  )
+  expect((await json(home, ['config'])).url.value).toBe(JSON.parse(line).url)
+  other.kill('SIGTERM')
+  await once(other, 'exit')
+  expect((await json(home, ['config'])).url.value).toBe(ready.url)
+  expect((await json(home, ['whoami'])).exitCode).toBe(0)
+})
+
 test('every template deploys unchanged and answers', async () => {
   const expected = {
     worker: 'Hello, world!',

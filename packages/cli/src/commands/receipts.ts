@@ -22,7 +22,7 @@ export default (command: Command) =>
       print.answer(answer, () =>
         print.out(
           table(
-            ['at', 'amount#', 'reason', 'project', 'for?'],
+            ['at (UTC)', 'amount#', 'reason', 'project', 'for?'],
             answer.receipts.map((it) => [
               it.at.replace('T', ' ').slice(0, 19),
               usd(it.amount_usd),

@@ -5,7 +5,7 @@ import { findServer } from '../server/find.ts'
 import { running } from '../server/running.ts'
 import { type Ready, startServer } from '../server/start.ts'
 import { openSession, type Session } from '../session.ts'
-import { changeUserConfig, readUserConfig } from '../userConfig.ts'
+import { changeUserConfig, readUserConfig, type UserConfig } from '../userConfig.ts'
 
 export default (command: Command) =>
   command
@@ -37,10 +37,11 @@ export default (command: Command) =>
       process.on('SIGHUP', () => server.stop('SIGTERM'))
 
       const ready = await print.while('Starting', server.ready)
-      const before = readUserConfig(session.configFile).url
+      const before = readUserConfig(session.configFile)
       signIn(session.configFile, ready)
-      say(session, ready, before)
+      say(session, ready, before.url)
       const left = await server.ended
+      giveBack(session.configFile, ready, before)
       if (left !== null) throw left
       print.note('Stopped.')
     })
@@ -51,6 +52,17 @@ function signIn(configFile: string, { url, token }: Ready): void {
     config.url = url
     const others = Object.entries(config.tokens).filter(([, it]) => it !== token)
     config.tokens = { ...Object.fromEntries(others), [url]: token }
+  })
+}
+
+/** Whoever tried a second cloud talks to the first one again when it ends. */
+function giveBack(configFile: string, { url }: Ready, before: UserConfig): void {
+  const { url: first } = before
+  if (first === undefined || first === url || readUserConfig(configFile).url !== url) return
+  changeUserConfig(configFile, (config) => {
+    config.url = first
+    const token = before.tokens[first]
+    if (token !== undefined) config.tokens[first] = token
   })
 }
 
@@ -72,7 +84,7 @@ function say({ print }: Session, ready: Ready, before: string | undefined): void
     print.out(`  ${paint('dim', 'Ctrl-C stops it; projects and data stay.', process.stdout)}`)
   })
   if (before !== undefined && before !== ready.url) {
-    print.note(paint('dim', `jack talked to ${before} before; --url or JACK_URL still does.`))
+    print.note(paint('dim', `jack talked to ${before} before, and does again when this one stops.`))
   }
 }
 
