@@ -11,7 +11,8 @@ import { pipeline } from 'node:stream/promises'
  */
 export async function copyTree(root: string, from: string, to: string): Promise<void> {
   const entries = await readdir(from, { withFileTypes: true }).catch((error) => {
-    if (error.code === 'ENOTDIR' || error.code === 'ENOENT') return undefined
+    // Folders in folders in folders beyond every path are nobody's data.
+    if (['ENOTDIR', 'ENOENT', 'ENAMETOOLONG'].includes(error.code)) return undefined
     throw error
   })
   if (!entries) return copyPlainFile(root, from, to)

@@ -1,7 +1,9 @@
+import { execFileSync } from 'node:child_process'
 import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   truncateSync,
@@ -16,6 +18,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { type App, type Engine, Moved } from '../Engine.ts'
 import { app, get, until } from '../engine.contract.ts'
 import { nextAlarm } from './alarms.ts'
+import { StateDirs } from './stateDirs.ts'
 import { levels, startEngine } from './testing.ts'
 
 let projects = 0
@@ -440,6 +443,23 @@ describe('databases', () => {
     await data.query(it.projectId, 'main', [{ sql: 'delete from t' }])
     rmSync(file)
     await data.query(it.projectId, 'main', [insert])
+  })
+})
+
+describe('a folder that a hostile process wrote', () => {
+  it('is copied and measured although its paths have no end', async () => {
+    const dirs = new StateDirs(mkdtempSync(join(tmpdir(), 'jack-test-')))
+    const from = dirs.path('prj_1')
+    mkdirSync(from)
+    writeFileSync(join(from, 'kept'), 'data')
+    const deeper =
+      'i=0; while [ $i -lt 500 ]; do mkdir 0123456789 && cd -P 0123456789 || exit 1; i=$((i+1)); done'
+    execFileSync('sh', ['-c', deeper], { cwd: from })
+    const to = mkdtempSync(join(tmpdir(), 'jack-test-'))
+    await dirs.copy('prj_1', to)
+    expect(readFileSync(join(to, 'prj_1', 'kept'), 'utf8')).toBe('data')
+    expect(await dirs.sizeBytes('prj_1')).toBeGreaterThan(300 * 4096)
+    execFileSync('rm', ['-rf', from, to])
   })
 })
 

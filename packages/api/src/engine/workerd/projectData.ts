@@ -267,7 +267,8 @@ export class ProjectData implements Data {
   #checkSizesIn(ms: number): NodeJS.Timeout {
     return setTimeout(async () => {
       const began = performance.now()
-      await this.#checkSizes()
+      // Whatever comes in between, it looks again.
+      await this.#checkSizes().catch(() => {})
       // Looking through very many files must not be all that is done.
       if (!this.#closed)
         this.#sizes = this.#checkSizesIn(Math.max(SIZE_MS, 10 * (performance.now() - began)))

@@ -157,7 +157,10 @@ async function sizeOf(dir: string, enough: number): Promise<number> {
   return sum
 }
 
-/** Every path below a folder. There may be very many, so that others get their turn in between. */
+/**
+ * Every path below a folder that is short enough to be one. There may be very many, so that others get their turn in
+ * between.
+ */
 async function* below(dir: string): AsyncGenerator<string> {
   const folders = [dir]
   let seen = 0
@@ -167,6 +170,7 @@ async function* below(dir: string): AsyncGenerator<string> {
     try {
       for (let entry = opened.readSync(); entry; entry = opened.readSync()) {
         const path = join(folder, entry.name)
+        if (Buffer.byteLength(path) > MOST_PATH_BYTES) continue
         if (entry.isDirectory()) folders.push(path)
         yield path
         if (++seen % SLICE === 0) await setImmediate()
@@ -187,3 +191,4 @@ function openFolder(path: string): Dir | undefined {
 
 const ENTRY_BYTES = 4_096
 const SLICE = 500
+const MOST_PATH_BYTES = 4_000
