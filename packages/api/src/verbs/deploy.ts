@@ -121,9 +121,10 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
     })
   } catch (error) {
     await jack.engine.remove(deploymentId)
-    // Its verification may have kept something for a project that never was.
-    if (!existing) await jack.engine.data.remove(project.projectId)
     await release(jack.db, deploymentId)
+    // Its verification may have kept something for a project that never was.
+    if (!existing && !(await projects.findById(jack.db, project.projectId)))
+      await jack.engine.data.remove(project.projectId)
     throw error
   }
 
