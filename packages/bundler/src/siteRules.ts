@@ -114,7 +114,7 @@ function addHeader(rule: HeaderRule, line: string, say: Say): void {
 
 /** Headers that frame an answer or belong to one hop. */
 const framing =
-  /^(?:connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|host|date|location|content-(?:length|encoding|range)|accept-ranges|proxy-.*|x-jack-.*)$/
+  /^(?:connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|host|date|location|content-(?:length|encoding|range)|accept-ranges|proxy-.*|x-jack-.*|x-request-id)$/
 
 /**
  * Reads `_redirects`: a path, where it leads to, and a status on each line. What cannot be followed is left out and

@@ -335,6 +335,22 @@ export function engineContract(
       await until(() => cpuMs() > 100)
     })
 
+    it('counts a start that fails, but not that of a deploy', async () => {
+      const source = (end: string) =>
+        `let x = 0; for (let i = 0; i < 1e8; i++) x = (x * 31 + i) | 0; ${end}; export default { fetch: () => new Response(String(x)) }`
+      const hosted = app(source('throw new Error("mined " + x)'))
+      const cpuMs = () =>
+        told.cpu
+          .filter((u) => u.deploymentId === hosted.deploymentId)
+          .reduce((a, u) => a + u.cpuMs, 0)
+      await expect(engine.put(hosted)).rejects.toMatchObject({ code: 'deploy_failed' })
+      expect(cpuMs()).toBe(0)
+      await expect(engine.open(hosted, async () => hosted)).rejects.toMatchObject({
+        code: 'app_failed',
+      })
+      if (engine.sandbox.level !== 'namespaces') expect(cpuMs()).toBeGreaterThan(50)
+    })
+
     it('moves to a new revision without a lost request', async () => {
       const one = app('export default { fetch: (r, env) => new Response(env.V) }', {
         env: { V: '1' },

@@ -5,7 +5,7 @@ import { z } from 'zod'
  * would break answers, not decorate them.
  */
 const framing =
-  /^(?:connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|host|date|location|content-(?:length|encoding|range)|accept-ranges|proxy-.*|x-jack-.*)$/
+  /^(?:connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|host|date|location|content-(?:length|encoding|range)|accept-ranges|proxy-.*|x-jack-.*|x-request-id)$/
 
 const HeaderName = z
   .string()

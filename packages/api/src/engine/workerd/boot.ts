@@ -112,6 +112,7 @@ export async function bootApp(
   const isOnline = app.egress === null || app.egress.length > 0
   let closeWayOut = async () => {}
   let process: WorkerProcess
+  let triedNs = 0n
   try {
     process = await processes.start({
       purpose: stateDir ? 'data' : 'app',
@@ -127,6 +128,10 @@ export async function bootApp(
       ],
       env: Object.fromEntries(names.map(([name, variable]) => [variable, app.env[name] as string])),
       onLine: log.onLine,
+      onStarting: (pid) => {
+        const cpuNs = clock.cpuNs(pid)
+        if (cpuNs > triedNs) triedNs = cpuNs
+      },
       patience: log.patience,
       prepare: async (dir, uid) => {
         if (isOnline) closeWayOut = await options.egress.open(app, join(dir, 'outbound.sock'), uid)
@@ -142,6 +147,10 @@ export async function bootApp(
     for (const server of servers) server.close()
     log.end()
     void closeWayOut()
+    // A deploy that fails costs nothing; an app that fails to start again and again would compute for nothing.
+    const cpuMs = Number(triedNs - RUNTIME_START_NS) / 1e6
+    if (code === 'app_failed' && cpuMs > 0)
+      options.events.cpu({ deploymentId, revision, projectId, cpuMs })
     if (error instanceof StartError) throw startFailure(code, error.message)
     throw error
   }

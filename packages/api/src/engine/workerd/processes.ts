@@ -53,6 +53,8 @@ export interface StartOptions {
   onLine?: (line: OutputLine) => void
   /** How its own lines are read when they are many. Default: all of them, as they come. */
   patience?: Patience
+  /** Called now and then while it starts, with the pid of what may soon be gone. */
+  onStarting?: (pid: number) => void
   /** Runs when the directory exists and before the process does: opens the sockets it connects to. */
   prepare?: (dir: string, uid: number | undefined) => Promise<void>
 }
@@ -179,6 +181,10 @@ export class Processes {
       keepError('The program did not finish starting in time: its top level runs too long')
       worker.kill()
     }, options.startTimeoutMs ?? 10_000)
+    const looking = setInterval(() => {
+      const pid = command.pid === 'own' ? child.pid : toldPid(info)
+      if (pid) options.onStarting?.(pid)
+    }, LOOK_MS)
     try {
       await spawned
       await Promise.race([
@@ -201,6 +207,7 @@ export class Processes {
       throw error
     } finally {
       clearTimeout(timer)
+      clearInterval(looking)
     }
   }
 
@@ -218,6 +225,7 @@ export class Processes {
 }
 
 const MAX_ERRORS = 16_384
+const LOOK_MS = 50
 
 function kill(
   worker: WorkerProcess,
@@ -227,7 +235,7 @@ function kill(
 ): void {
   // The inner one: killing what walls it in while that is still building would leave it behind. Until all its pipes
   // are closed it may live on, even when the outer one is gone.
-  const inner = worker.pid > 0 ? worker.pid : Number(/"child-pid":\s*(\d+)/.exec(info.text)?.[1])
+  const inner = worker.pid > 0 ? worker.pid : toldPid(info)
   if (worker.dead && worker.pid > 0 && startTicks(inner) !== worker.startTicks) return
   try {
     if (inner > 0) process.kill(inner, signal)
@@ -281,12 +289,15 @@ interface Info {
   onKnown?: () => void
 }
 
+/** NaN until it is told. */
+const toldPid = ({ text }: Info): number => Number(/"child-pid":\s*(\d+)/.exec(text)?.[1])
+
 function collect(stream: Readable, pending: boolean): Info {
   const collected: Info = { text: '', pending }
   stream.on('error', () => {})
   stream.on('data', (chunk: Buffer) => {
     if (collected.text.length < 4096) collected.text += chunk
-    if (!/"child-pid":\s*\d+/.test(collected.text)) return
+    if (!toldPid(collected)) return
     collected.pending = false
     collected.onKnown?.()
   })
@@ -308,8 +319,8 @@ async function innerPid(
     return Number(children.split(' ')[0])
   }
   for (let tries = 0; tries < 200; tries++) {
-    const match = /"child-pid":\s*(\d+)/.exec(info.text)
-    if (match) return Number(match[1])
+    const pid = toldPid(info)
+    if (pid) return pid
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
   throw new StartError('bubblewrap did not say which process it started')
