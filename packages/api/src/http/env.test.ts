@@ -1,6 +1,9 @@
 import { Agent, request } from 'undici'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Project } from '../Project.ts'
+import * as projects from '../store/projects.ts'
 import { type TestCloud, testCloud } from '../testing/cloud.ts'
+import { updateEnv } from '../verbs/update-env.ts'
 
 let cloud: TestCloud
 beforeAll(async () => {
@@ -95,3 +98,16 @@ test('a secret rotates twenty times under load: no request fails, and none that 
   expect(wrong).toEqual([])
   expect((await cloud.live(json.url)).text).toBe('20')
 }, 120_000)
+
+test('a project that is deleted meanwhile is missed', async () => {
+  await cloud.api('POST', '/v1/projects', { name: 'passing' })
+  const project = await projects.find(
+    cloud.jack.db,
+    (await cloud.api('GET', '/v1/me')).json.account_id,
+    'passing',
+  )
+  await cloud.api('DELETE', '/v1/projects/passing')
+  await expect(updateEnv(cloud.jack, project as Project, null, { A: 'b' })).rejects.toMatchObject({
+    code: 'not_found',
+  })
+})

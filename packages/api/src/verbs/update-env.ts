@@ -14,12 +14,12 @@ export async function updateEnv(
 ): Promise<void> {
   requireValues(changes)
   await changeProject(jack, project.label, async (db) => {
-    await projects.lock(db, project.projectId)
+    // First, so that nobody else changes it, and a project that was deleted meanwhile is missed.
+    await projects.change(db, project.projectId, { envRevision: jack.newId('env') })
     await jack.env.merge(db, project.projectId, changes, {
       maxNames: limits.envNames,
       tokenId,
     })
-    await projects.change(db, project.projectId, { envRevision: jack.newId('env') })
   })
 }
 
