@@ -45,7 +45,7 @@ export default {
 } satisfies Question
 
 async function row(name: string, sides: Record<string, Side>): Promise<Measured> {
-  const samples = await inTurns(sides, { rounds: 10, perTurn: 50, warmUp: 2 })
+  const samples = await inTurns(sides, { rounds: 10, perTurn: 50, warmUp: 10 })
   const jack = samples.jack ?? []
   return {
     name,
