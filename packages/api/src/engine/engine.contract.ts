@@ -324,6 +324,22 @@ export function engineContract(
       expect(cpuMs()).toBeLessThan(300)
     })
 
+    it('starts again though it is only just being removed', async () => {
+      const hosted = app('export default { fetch: () => new Response("here") }')
+      for (let i = 0; i < 5; i++) {
+        await get(engine, hosted)
+        const removed = engine.remove(hosted.deploymentId)
+        const answers = await Promise.all(
+          [0, 5, 10, 20].map(async (ms) => {
+            await new Promise((resolve) => setTimeout(resolve, ms))
+            return get(engine, hosted)
+          }),
+        )
+        expect(answers.map((it) => it.body)).toEqual(['here', 'here', 'here', 'here'])
+        await removed
+      }
+    })
+
     it('counts what it takes to start', async () => {
       const hosted = app(
         'let x = 0; for (let i = 0; i < 1e8; i++) x = (x * 31 + i) | 0; export default { fetch: () => new Response(String(x)) }',

@@ -120,7 +120,6 @@ export class Apps {
       versions.map(async (version) => {
         const live = version.live ?? (await version.starting?.catch(() => undefined))
         if (live) await this.#options.supervision.drain({ version, live })
-        if (!this.#uses(version.digest)) await this.#options.configs.remove(version.digest)
       }),
     )
   }
@@ -282,10 +281,6 @@ export class Apps {
 
   #versions(): Version[] {
     return [...this.#deployments.values()].flatMap((versions) => [...versions.values()])
-  }
-
-  #uses(digest: string): boolean {
-    return this.#versions().some((version) => version.digest === digest)
   }
 }
 

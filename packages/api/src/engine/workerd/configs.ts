@@ -65,11 +65,6 @@ export class Configs {
     return compiling
   }
 
-  async remove(digest: string): Promise<void> {
-    const path = join(this.#dir, `${digest}.bin`)
-    await Promise.all([rm(path, { force: true }), rm(`${path}.sum`, { force: true })])
-  }
-
   async #compile(config: Config, path: string): Promise<string> {
     const work = await mkdtemp(join(this.#dir, 'compile-'))
     try {
