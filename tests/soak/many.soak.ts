@@ -163,11 +163,15 @@ test(`${awake} apps that are awake answer for ${minutes} minutes, and none is lo
   }
   const talking = async (n: number) => {
     const socket = new WebSocket(urlOf(n).replace(/^http/, 'ws'), { dispatcher: loopback })
+    const closed = new Promise<never>((_, reject) => {
+      socket.addEventListener('close', () => reject(new Error('It was closed')), { once: true })
+    })
+    closed.catch(() => {})
     const next = (event: string) =>
-      new Promise<unknown>((resolve, reject) => {
-        socket.addEventListener(event, resolve, { once: true })
-        socket.addEventListener('close', () => reject(new Error('It was closed')), { once: true })
-      })
+      Promise.race([
+        closed,
+        new Promise<unknown>((resolve) => socket.addEventListener(event, resolve, { once: true })),
+      ])
     await next('open')
     while (Date.now() < until) {
       const echoed = next('message')
