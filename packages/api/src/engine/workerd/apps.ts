@@ -24,6 +24,8 @@ export interface AppsOptions extends BootOptions {
   configs: Configs
   supervision: Supervision
   data: ProjectData
+  /** How many deployments are remembered; what a start needs of others that sleep is loaded again. */
+  remembered: number
 }
 
 /** Hosts apps: one process for each version that somebody asks for; of those that keep data, one for each project. */
@@ -204,6 +206,17 @@ export class Apps {
     this.#deployments.set(deploymentId, versions)
   }
 
+  /** Once many are known, one that falls asleep is forgotten: memory does not grow with what was ever deployed. */
+  #forgetSleeper(version: Version): void {
+    const { deploymentId, revision } = version.app
+    if (this.#deployments.size <= this.#options.remembered) return
+    const versions = this.#deployments.get(deploymentId)
+    if (versions?.get(revision) !== version) return
+    if (version.live || version.starting || version.strikes > 0) return
+    versions.delete(revision)
+    if (versions.size === 0) this.#deployments.delete(deploymentId)
+  }
+
   /** A version that was just put takes over from whatever the deployment ran before. */
   #adopt(version: Version, live: LiveApp): void {
     const before = this.#find(version.app)
@@ -275,7 +288,9 @@ export class Apps {
     return supervision.start(version, async () => {
       const compiled = await configs.find(version.digest)
       const config = compiled ?? (await configs.compile(appConfig(await load())))
-      return bootApp(this.#options, version.app, config, code, stateDir)
+      const live = await bootApp(this.#options, version.app, config, code, stateDir)
+      void live.process.exited.then(() => this.#forgetSleeper(version))
+      return live
     })
   }
 

@@ -10,6 +10,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import type { App } from '../Engine.ts'
 import { app, execution, get, until } from '../engine.contract.ts'
 import { openProcessClock, ownMemoryBytes, startTicks } from './clock.ts'
 import { LineLimit } from './logs.ts'
@@ -96,6 +97,28 @@ describe('a hosted app', () => {
     expect((await answer).body).toBe('done')
     short = false
     expect((await get(engine, apps[0] as (typeof apps)[0])).body).toBe('1')
+    await engine.close(0)
+  })
+
+  it('is forgotten when it sleeps while many are known, and loaded again for its next request', async () => {
+    const { engine } = await startEngine({ idleMs: 100, remembered: 2 })
+    const apps = ['a', 'b', 'c'].map((name) =>
+      app(`export default { fetch: () => new Response("${name}") }`),
+    )
+    let loaded = 0
+    const ask = async (it: App) => {
+      const lease = await engine.open(it, async () => {
+        loaded++
+        return it
+      })
+      lease.release()
+    }
+    for (const it of apps) await engine.put(it)
+    for (const it of apps) await ask(it)
+    expect(loaded).toBe(0)
+    await until(() => engine.running().length === 0)
+    for (const it of apps) await ask(it)
+    expect(loaded).toBe(1)
     await engine.close(0)
   })
 

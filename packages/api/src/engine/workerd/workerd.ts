@@ -58,6 +58,8 @@ export interface WorkerdOptions {
   idleMs: number
   /** How many apps run at once. Default: as many as fit into half of the memory at 48 MB each. */
   maxLive?: number
+  /** How many deployments are remembered, so that a start of them loads nothing. Default 1,000. */
+  remembered?: number
   /** Whether idle apps should sleep now rather than later. Default: less than a tenth of the memory is free. */
   memoryIsShort?: () => boolean
   sandbox?: { require?: SandboxLevel; force?: SandboxLevel }
@@ -249,7 +251,13 @@ class WorkerdEngine implements Engine {
       dirs: new StateDirs(this.#options.dataDir),
       wake: (projectId) => events.wake(projectId),
     })
-    const apps = new Apps({ ...boot, configs, supervision, data })
+    const apps = new Apps({
+      ...boot,
+      configs,
+      supervision,
+      data,
+      remembered: this.#options.remembered ?? 1_000,
+    })
     const rest = { watchdog, clock, processes, giveBack }
     return { report: sandbox.report, pool, apps, egress, data, configs, ...rest }
   }
