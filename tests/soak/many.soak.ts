@@ -194,8 +194,9 @@ test(`${awake} apps that are awake answer for ${minutes} minutes, and none is lo
   const before = await round(Math.min(60_000, minutes * 30_000))
   const after = await round(minutes * 60_000)
   console.log({ awake, minutes, counts, before, after })
-  expect(before.processes).toBeGreaterThanOrEqual(awake)
+  // Each has its wall around it.
+  expect(before.processes).toBeGreaterThanOrEqual(2 * awake)
   expect(after.processes).toBeLessThanOrEqual(before.processes + 5)
-  expect(after.files).toBeLessThanOrEqual(before.files + 50)
+  expect(after.files).toBeLessThanOrEqual(before.files + 150)
   expect(after.memoryMb).toBeLessThan(before.memoryMb + 150)
 })

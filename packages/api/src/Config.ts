@@ -38,6 +38,8 @@ const Environment = z.object({
   JACK_QUEUE: number(256),
   JACK_QUEUE_PER_ACCOUNT: number(64),
   JACK_IDLE_MS: number(60_000),
+  /** Most apps that are awake at once; 0 for as many as half of the memory holds. */
+  JACK_MAX_LIVE: number(0),
   /** How often what apps print and use is stored. */
   JACK_FLUSH_MS: z.coerce.number().int().min(10).max(5_000).default(500),
   JACK_CPU_MS: number(limits.execution.cpuMs),
@@ -93,6 +95,7 @@ export function readConfig(env: Record<string, string | undefined>) {
       queuePerAccount: it.JACK_QUEUE_PER_ACCOUNT,
     },
     idleMs: it.JACK_IDLE_MS,
+    maxLive: it.JACK_MAX_LIVE,
     flushMs: it.JACK_FLUSH_MS,
     execution: {
       ...limits.execution,

@@ -178,6 +178,7 @@ async function open(
     dataDir: join(config.dataDir, 'engine'),
     pool: config.pool,
     idleMs: config.idleMs,
+    ...(config.maxLive > 0 && { maxLive: config.maxLive }),
     ...(config.sandbox && { sandbox: { force: config.sandbox } }),
     logger: log,
     assets: (deploymentId, req, res) => void gateway?.serveBinding(deploymentId, req, res),

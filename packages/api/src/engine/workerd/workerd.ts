@@ -56,7 +56,7 @@ export interface WorkerdOptions {
   }
   /** After this long without a request an app's process ends. */
   idleMs: number
-  /** How many apps run at once. Default: as many as fit into half of the memory at 48 MB each. */
+  /** How many apps run at once. Default: as many as fit into half of the memory at 32 MB each. */
   maxLive?: number
   /** How many deployments are remembered, so that a start of them loads nothing. Default 1,000. */
   remembered?: number
@@ -240,7 +240,7 @@ class WorkerdEngine implements Engine {
       events,
       watchdog,
       idleMs,
-      maxLive: this.#options.maxLive ?? Math.max(4, Math.floor(totalmem() / 2 / (48 * 1048576))),
+      maxLive: this.#options.maxLive ?? Math.max(4, Math.floor(totalmem() / 2 / (32 * 1048576))),
       memoryIsShort: this.#options.memoryIsShort ?? memoryIsShort,
       maySleep: (version) => data.maySleep(version),
     })
