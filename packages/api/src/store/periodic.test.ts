@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, expect, onTestFinished, test } from 'vitest'
 import { openDatabase } from './database.ts'
-import { every } from './periodic.ts'
+import { every, sinceLast } from './periodic.ts'
 import { testDatabase } from './testing/database.ts'
 
 const database = await testDatabase()
@@ -60,4 +60,14 @@ test('stop waits for the round that runs', async () => {
   await begun.promise
   await loop.stop()
   expect(done).toBe(true)
+})
+
+test('time that passed is told to one of many who ask at once', async () => {
+  const db = openDatabase({ connection: database.connection })
+  onTestFinished(() => db.destroy())
+  expect(await sinceLast(db, 'asked', new Date(1_000))).toBeUndefined()
+  const told = await Promise.all(
+    Array.from({ length: 5 }, () => sinceLast(db, 'asked', new Date(61_000))),
+  )
+  expect(told.toSorted()).toEqual([0, 0, 0, 0, 60_000])
 })

@@ -81,11 +81,15 @@ async function isDue(db: Db, name: string, ms: number): Promise<boolean> {
 
 /** Milliseconds since this was last asked under a name; undefined the first time. */
 export async function sinceLast(db: Db, name: string, now: Date): Promise<number | undefined> {
-  const { rows } = await sql<{ last: Date | null }>`
-    with last as (select started_at from periodic where name = ${name})
-    insert into periodic (name, started_at) values (${name}, ${now})
-    on conflict (name) do update set started_at = excluded.started_at
-    returning (select started_at from last) as last`.execute(db)
-  const last = rows[0]?.last
-  return last ? Math.max(0, now.getTime() - last.getTime()) : undefined
+  const { rows } = await sql<{ last: Date }>`
+    update periodic set started_at = ${now}
+    from (select name, started_at from periodic where name = ${name} for update) before
+    where periodic.name = before.name
+    returning before.started_at as last`.execute(db)
+  const [row] = rows
+  if (row) return Math.max(0, now.getTime() - row.last.getTime())
+  await sql`insert into periodic (name, started_at) values (${name}, ${now}) on conflict do nothing`.execute(
+    db,
+  )
+  return undefined
 }
