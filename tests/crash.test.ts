@@ -238,10 +238,13 @@ test.each([1, 2, 3, 4])(
     expectNoOrphans()
     const answers = executions.slice(before).flatMap((it) => it.id ?? [])
     expect(await paidOrReserved()).toEqual(expect.arrayContaining(answers))
-    // Answers are kept just after they went out: a kill in between loses the very last, and what was to be paid for it.
+    // An answer is kept just after it went out. Only a kill in between loses it; then the same key does the work anew, and
+    // what was lost is not paid: a receipt for an id that nobody has here fails below.
     const kept = (it: Execution) => (it.answeredAt ?? killedAt) < killedAt - 500
-    const answered = (executions.findLast(kept) ?? executions.find((it) => it.id)) as Execution
-    expect((await send.execution(answered)).execution_id).toBe(answered.id)
+    const answered = executions.findLast(kept) ?? executions.find((it) => it.id)
+    const last = executions.findLast((it) => it.id)
+    expect((await send.execution(answered as Execution)).execution_id).toBe(answered?.id)
+    if (last) last.id = (await send.execution(last)).execution_id
     await repeatWhatWasLost()
     await expectLedgerAddsUp()
   },

@@ -197,6 +197,6 @@ test(`${awake} apps that are awake answer for ${minutes} minutes, and none is lo
   // Each has its wall around it.
   expect(before.processes).toBeGreaterThanOrEqual(2 * awake)
   expect(after.processes).toBeLessThanOrEqual(before.processes + 5)
-  expect(after.files).toBeLessThanOrEqual(before.files + 150)
+  expect(after.files).toBeLessThanOrEqual(before.files + 50)
   expect(after.memoryMb).toBeLessThan(before.memoryMb + 150)
 })
