@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readFile, rm } from 'node:fs/promises'
+import { readFile, readlink, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -15,11 +15,23 @@ export async function runningPostmaster(
   return command.includes(cluster) ? lock : undefined
 }
 
-/** Waits until no server runs on the cluster. Throws after `mostMs`. */
-export async function waitForStop(cluster: string, mostMs: number): Promise<void> {
-  for (const deadline = Date.now() + mostMs; Date.now() < deadline; await sleep(5))
+/** Whether a server was started from this executable, and that is still the same file. */
+export async function startedFrom(executable: string, pid: number): Promise<boolean> {
+  const command = await commandLine(pid)
+  if (!command.startsWith(`${executable} `)) return false
+  // Not everybody may ask, such as root in a container; then the name has to do.
+  const file = await readlink(`/proc/${pid}/exe`).catch(() => executable)
+  return !file.endsWith(' (deleted)')
+}
+
+/** Ends the server on a cluster, if any: running transactions are rolled back. Throws after a minute. */
+export async function stopPostmaster(cluster: string): Promise<void> {
+  const running = await runningPostmaster(cluster)
+  if (!running) return
+  process.kill(running.pid, 'SIGINT')
+  for (const deadline = Date.now() + 60_000; Date.now() < deadline; await sleep(5))
     if (!(await runningPostmaster(cluster))) return
-  throw new Error(`Postgres in ${cluster} did not stop within ${mostMs / 1000} seconds.`)
+  throw new Error(`Postgres in ${cluster} did not stop within a minute.`)
 }
 
 /**
@@ -42,7 +54,10 @@ async function readLock(cluster: string): Promise<{ pid: number; socket: string 
 
 /** Empty for a process that is gone or a zombie. */
 async function commandLine(pid: number): Promise<string> {
-  if (process.platform === 'linux') return readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+  if (process.platform === 'linux') {
+    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+    return command.replaceAll('\0', ' ')
+  }
   const { stdout } = await promisify(execFile)('ps', ['-o', 'command=', '-p', String(pid)]).catch(
     () => ({ stdout: '' }),
   )

@@ -1,7 +1,8 @@
+import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, readdir, realpath, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, readdir, realpath, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, extname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
@@ -10,6 +11,8 @@ import * as ledger from '../ledger.ts'
 import { audit } from '../ledgerAudit.ts'
 import { migrate } from '../migrate.ts'
 import { runChild } from '../testing/child.ts'
+import { prepareBinaries } from './binaries.ts'
+import { openHome } from './home.ts'
 import { runningPostmaster } from './postmaster.ts'
 import { startEmbedded } from './startEmbedded.ts'
 
@@ -111,6 +114,33 @@ describe('one data directory', () => {
     expect(JSON.parse(await third.ready)).toMatchObject({ adopted: true })
     await third.kill()
     await (await startEmbedded({ dataDir })).stop()
+  })
+
+  test('the server of a checkout that was deleted since is replaced, not adopted', async () => {
+    const home = await openHome(dataDir)
+    const { bin, env } = await prepareBinaries(home)
+    const checkout = join(folder, 'deleted')
+    await cp(dirname(bin), checkout, { recursive: true, filter: (path) => extname(path) !== '.a' })
+    const options = ['-c', 'listen_addresses=', '-c', `unix_socket_directories=${home.socket}`]
+    const left = spawn(join(checkout, 'bin', 'postgres'), ['-D', home.cluster, ...options], {
+      ...home.user,
+      cwd: '/',
+      env,
+      stdio: 'ignore',
+      detached: true,
+    })
+    onTestFinished(() => void left.kill('SIGINT'))
+    while (!(await runningPostmaster(home.cluster))) await sleep(20)
+    await rm(checkout, { recursive: true })
+
+    const postgres = await startEmbedded({ dataDir })
+    onTestFinished(postgres.stop)
+    expect(postgres.adopted).toBe(false)
+    await withDatabase(postgres.connection, async (db) => {
+      // The first use of a library: those of the server that was left were gone.
+      await sql`do $$ begin perform 1; end $$`.execute(db)
+      expect(await notes(db)).toEqual(['first', 'second'])
+    })
   })
 
   test.runIf(process.platform === 'linux')('a server that is killed is started again', async () => {

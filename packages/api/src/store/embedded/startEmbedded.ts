@@ -7,7 +7,7 @@ import { type Binaries, prepareBinaries } from './binaries.ts'
 import { createCluster } from './cluster.ts'
 import { type Home, openHome } from './home.ts'
 import { capLog, tail } from './log.ts'
-import { runningPostmaster, waitForStop, withoutForeignLock } from './postmaster.ts'
+import { runningPostmaster, startedFrom, stopPostmaster, withoutForeignLock } from './postmaster.ts'
 
 export interface EmbeddedOptions {
   /** Exists already, and only one process uses it: see `openDataDirectory`. */
@@ -67,10 +67,7 @@ export async function startEmbedded({ dataDir, logger }: EmbeddedOptions): Promi
     stopping = true
     clearInterval(cap)
     await repairing
-    const postmaster = await runningPostmaster(home.cluster)
-    if (!postmaster) return
-    process.kill(postmaster.pid, 'SIGINT')
-    await waitForStop(home.cluster, 60_000)
+    await stopPostmaster(home.cluster)
     // One outside of the home would stay behind for good.
     if (!home.socket.startsWith(home.path)) await rmdir(home.socket).catch(() => {})
   }
@@ -101,17 +98,25 @@ async function serve(home: Home, binaries: Binaries): Promise<Server> {
   // After a kill -9 its lock stays taken until the dead server is reaped and its last children have noticed. And a
   // server that a killed predecessor had only just spawned may take the lock first.
   for (const deadline = Date.now() + 20_000; ; await sleep(200)) {
-    const server = (await adopt(home)) ?? (await launch(home, binaries, Date.now() < deadline))
+    const server =
+      (await adopt(home, binaries)) ?? (await launch(home, binaries, Date.now() < deadline))
     if (server) return server
   }
 }
 
-/** The server that a killed predecessor left running; also waits for one that is starting or stopping. */
-async function adopt(home: Home): Promise<Server | undefined> {
+/**
+ * The server that a killed predecessor left running; also waits for one that is starting or stopping. One that other
+ * binaries run is stopped: they may be of an older version, or deleted, and then it cannot load its libraries.
+ */
+async function adopt(home: Home, binaries: Binaries): Promise<Server | undefined> {
   for (const deadline = Date.now() + 60_000; Date.now() < deadline; await sleep(20)) {
     const postmaster = await runningPostmaster(home.cluster)
     if (!postmaster) return undefined
-    const { socket } = postmaster
+    const { pid, socket } = postmaster
+    if (!(await startedFrom(join(binaries.bin, 'postgres'), pid))) {
+      await stopPostmaster(home.cluster)
+      return undefined
+    }
     if (await answers(socket)) return { socket, adopted: true, ended: gone(home.cluster) }
   }
   throw new Error(

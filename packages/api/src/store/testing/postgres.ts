@@ -6,7 +6,7 @@ import pg from 'pg'
 import type { TestProject } from 'vitest/node'
 import { type Connection, openDatabase } from '../database.ts'
 import { openDataDirectory } from '../dataDirectory.ts'
-import { runningPostmaster, waitForStop } from '../embedded/postmaster.ts'
+import { stopPostmaster } from '../embedded/postmaster.ts'
 import { startEmbedded } from '../embedded/startEmbedded.ts'
 import { migrate } from '../migrate.ts'
 
@@ -78,11 +78,7 @@ async function removeAbandoned(path: string): Promise<void> {
   const cluster = join(await realpath(join(path, 'postgres')), 'cluster')
   const directory = openDataDirectory(path)
   try {
-    const postmaster = await runningPostmaster(cluster)
-    if (postmaster) {
-      process.kill(postmaster.pid, 'SIGINT')
-      await waitForStop(cluster, 10_000)
-    }
+    await stopPostmaster(cluster)
     await rm(path, { recursive: true })
   } finally {
     directory.release()
