@@ -18,10 +18,14 @@ export interface Entry {
   /** The id that the caller gave: of the reservation, the charge, the grant ... */
   id: string
   kind: EntryKind
-  /** Positive when it came in. All of an account's entries add up to available plus held. */
+  /** What it changed: the account's balance, or only a session of the account. */
+  of: 'balance' | 'session'
+  /** Positive when it came in. All entries of a balance add up to available plus held. */
   amountMicroUsd: bigint
-  /** Available plus held, after it. */
-  balanceAfterMicroUsd: bigint
+  /** Available plus held, after it; null when it left the balance alone. */
+  balanceAfterMicroUsd: bigint | null
+  /** The session that paid, or that got it back. */
+  sessionId: string | null
   ref: string | null
   projectId: string | null
   tokenId: string | null

@@ -76,9 +76,19 @@ export function createJack(options: JackOptions = {}) {
     /** What the account can spend. */
     balance: ({ signal }: CallOptions = {}) => call('balance', [], { signal }),
 
-    /** Adds test money on a local cloud, and resumes what waits for it. */
+    /** Adds to a balance, one's own or that of any project's owner, and resumes what waits for it. */
     addBalance: (request: Input<'addBalance'>, { signal, idempotencyKey }: PostOptions = {}) =>
       call('addBalance', [], { json: request, signal, idempotencyKey }),
+
+    sessions: {
+      /** One page of payment sessions, newest first: what is deposited, authorized and spent. */
+      list: (query: Query<'listSessions'> = {}, { signal }: CallOptions = {}) =>
+        call('listSessions', [], { query, signal }),
+
+      /** Closes a session, by its id or its channel's: what is not spent goes back to the payer. */
+      close: (session: string, { signal, idempotencyKey }: PostOptions = {}) =>
+        call('closeSession', [session], { signal, idempotencyKey }),
+    },
 
     /** What all projects used over time, what it costs, and how long the balance lasts. */
     usage: (query: Query<'accountUsage'> = {}, { signal }: CallOptions = {}) =>

@@ -59,6 +59,8 @@ export const routes: {
   me: ['GET', '/v1/me'],
   balance: ['GET', '/v1/balance'],
   addBalance: ['POST', '/v1/balance'],
+  listSessions: ['GET', '/v1/sessions'],
+  closeSession: ['POST', '/v1/sessions/:session/close'],
   accountUsage: ['GET', '/v1/usage'],
   listReceipts: ['GET', '/v1/receipts'],
   listTokens: ['GET', '/v1/tokens'],

@@ -44,7 +44,7 @@ function describe(name: string, it: Operation) {
     operationId: name,
     summary: it.summary,
     ...(it.scope !== null && { security: [{ token: [] }], 'x-scope': it.scope }),
-    ...(it.price && { 'x-price-usd': toUsd(prices[it.price]) }),
+    ...(it.price && it.price !== 'amount' && { 'x-price-usd': toUsd(prices[it.price]) }),
     parameters: [...params, ...(it.query ? queryParameters(it.query) : [])],
     ...(it.body && { requestBody: { required: true, content: content(it) } }),
     responses: {

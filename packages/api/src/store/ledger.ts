@@ -244,8 +244,8 @@ export interface EntryQuery {
 }
 
 /**
- * What moved an account's money, newest first. A reservation shows as what was captured of it, once it was; what is
- * still open is the balance's `held`. So all entries add up to available plus held.
+ * What moved an account's money, newest first, and that of its sessions. A reservation shows as what was captured of it,
+ * once it was; what is still open is the balance's `held`. So all entries of the balance add up to available plus held.
  * Throws `invalid_request` on a cursor that is none.
  */
 export async function entries(
@@ -257,7 +257,14 @@ export async function entries(
   const rows = await db
     .selectFrom('ledger_transfer')
     .selectAll()
-    .where('account_id', '=', it.accountId)
+    .where((or) =>
+      or.or([
+        or('account_id', '=', it.accountId),
+        or('session_id', 'in', (of) =>
+          of.selectFrom('session').select('session_id').where('account_id', '=', it.accountId),
+        ),
+      ]),
+    )
     .where(isEntry)
     .$if(it.projectId !== undefined, (q) => q.where('project_id', '=', it.projectId as string))
     .$if(it.since !== undefined, (q) => q.where('created_at', '>=', it.since as Date))
@@ -271,16 +278,22 @@ export async function entries(
     .execute()
   const page = rows.slice(0, it.limit)
   return {
-    entries: page.map((row) => ({
-      id: row.transfer_id,
-      kind: row.kind as EntryKind,
-      amountMicroUsd: row.credit === 'available' ? row.amount_micro_usd : -row.amount_micro_usd,
-      balanceAfterMicroUsd: row.balance_after_micro_usd,
-      ref: row.ref,
-      projectId: row.project_id,
-      tokenId: row.token_id,
-      at: row.created_at,
-    })),
+    entries: page.map((row) => {
+      const ofBalance = row.account_id === it.accountId && row.balance_after_micro_usd !== null
+      const incoming = row.credit === (ofBalance ? 'available' : 'session')
+      return {
+        id: row.transfer_id,
+        kind: row.kind as EntryKind,
+        of: ofBalance ? ('balance' as const) : ('session' as const),
+        amountMicroUsd: incoming ? row.amount_micro_usd : -row.amount_micro_usd,
+        balanceAfterMicroUsd: ofBalance ? row.balance_after_micro_usd : null,
+        sessionId: row.session_id,
+        ref: row.ref,
+        projectId: row.project_id,
+        tokenId: row.token_id,
+        at: row.created_at,
+      }
+    }),
     nextCursor: rows.length > it.limit ? String(page.at(-1)?.seq) : null,
   }
 }

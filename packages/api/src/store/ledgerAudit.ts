@@ -33,7 +33,16 @@ async function contradictions(db: Db): Promise<Inconsistency[]> {
     ),
     open as (
       select account_id, sum(amount_micro_usd) as amount
-      from ledger_reservation where settled_at is null group by account_id
+      from ledger_reservation where settled_at is null and session_id is null group by account_id
+    ),
+    session_open as (
+      select session_id, sum(amount_micro_usd) as amount
+      from ledger_reservation where settled_at is null and session_id is not null group by session_id
+    ),
+    session_moved as (
+      select session_id,
+        sum(((debit = 'session')::int - (credit = 'session')::int) * amount_micro_usd) as amount
+      from ledger_transfer where session_id is not null group by session_id
     ),
     counted as (
       select token_id, day, sum(amount) as spent from (
@@ -67,13 +76,14 @@ async function contradictions(db: Db): Promise<Inconsistency[]> {
     left join ledger_transfer reserve
       on reserve.transfer_id = r.reservation_id || ':reserve' and reserve.kind = 'reserve'
     left join ledger_transfer capture
-      on capture.transfer_id = r.reservation_id and capture.debit = 'held'
+      on capture.transfer_id = r.reservation_id and capture.debit in ('held', 'session')
     left join ledger_transfer release
       on release.transfer_id = r.reservation_id || ':release' and release.kind = 'release'
-    where reserve.amount_micro_usd is distinct from r.amount_micro_usd
+    where (r.session_id is null and reserve.amount_micro_usd is distinct from r.amount_micro_usd)
+      or (r.session_id is not null and coalesce(reserve.amount_micro_usd, release.amount_micro_usd) is not null)
       or coalesce(capture.amount_micro_usd, 0) <> coalesce(r.captured_micro_usd, 0)
-      or coalesce(release.amount_micro_usd, 0)
-        <> coalesce(r.amount_micro_usd - r.captured_micro_usd, 0)
+      or (r.session_id is null and coalesce(release.amount_micro_usd, 0)
+        <> coalesce(r.amount_micro_usd - r.captured_micro_usd, 0))
     union all
     select 'a transfer of held money has its reservation', t.transfer_id, t.kind
     from ledger_transfer t
@@ -86,6 +96,26 @@ async function contradictions(db: Db): Promise<Inconsistency[]> {
     from ledger_transfer charge join ledger_transfer refund on refund.refund_of = charge.transfer_id
     group by charge.transfer_id
     having sum(refund.amount_micro_usd) > charge.amount_micro_usd or charge.credit <> 'revenue'
+    union all
+    select 'what is committed of a session is held, captured or granted', s.session_id,
+      format('committed %s, held %s, captured and granted %s', committed_micro_usd, coalesce(o.amount, 0),
+        coalesce(m.amount, 0))
+    from session s left join session_open o using (session_id) left join session_moved m using (session_id)
+    where committed_micro_usd <> coalesce(o.amount, 0) + coalesce(m.amount, 0)
+    union all
+    select 'what is authorized is the highest voucher', s.session_id,
+      format('authorized %s, highest voucher %s', authorized_micro_usd, max(v.cumulative_micro_usd))
+    from session s join voucher v using (session_id) group by s.session_id
+    having authorized_micro_usd < max(v.cumulative_micro_usd)
+    union all
+    select 'grants are not more than they were', session_id,
+      format('unused %s, granted %s', sum(g.unused_micro_usd), max(coalesce(m.amount, 0)))
+    from session_grant g left join session_moved m using (session_id) group by session_id
+    having sum(g.unused_micro_usd) > max(coalesce(m.amount, 0))
+    union all
+    select 'a closed session took what was committed', session_id,
+      format('committed %s, settled %s', committed_micro_usd, settled_micro_usd)
+    from session where status = 'closed' and committed_micro_usd <> settled_micro_usd
     union all
     select 'a token has spent on a day what its payments add up to', token_id,
       format('on %s: says %s, adds up to %s', day, spent_micro_usd, spent)

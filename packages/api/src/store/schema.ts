@@ -1,4 +1,5 @@
-import type { ColumnType, Generated } from 'kysely'
+import type { ColumnType, Generated, JSONColumnType } from 'kysely'
+import type { ChannelDescriptor, CloseReason, SessionStatus } from '../Session.ts'
 import type { ProjectTables } from './tables.ts'
 
 /** Every table, as kysely sees it. */
@@ -7,6 +8,11 @@ export interface Schema extends ProjectTables {
   ledger_transfer: LedgerTransferTable
   ledger_reservation: LedgerReservationTable
   ledger_token_day: LedgerTokenDayTable
+  session: SessionTable
+  voucher: VoucherTable
+  session_grant: SessionGrantTable
+  spent_challenge: { challenge_id: string; expires_at: Date }
+  charge: ChargeTable
   migration: { name: string; applied_at: Generated<Date> }
 }
 
@@ -32,11 +38,13 @@ interface LedgerTransferTable {
   project_id: ReadOnly<string | null>
   token_id: ReadOnly<string | null>
   refund_of: ReadOnly<string | null>
-  balance_after_micro_usd: ReadOnly<bigint>
+  session_id: ReadOnly<string | null>
+  /** Null for what only a session has to do with. */
+  balance_after_micro_usd: ReadOnly<bigint | null>
   created_at: ReadOnly<Date>
 }
 
-type Book = 'available' | 'held' | 'revenue' | 'external' | 'granted'
+type Book = 'available' | 'held' | 'revenue' | 'external' | 'granted' | 'session'
 
 interface LedgerReservationTable {
   reservation_id: ReadOnly<string>
@@ -46,6 +54,7 @@ interface LedgerReservationTable {
   ref: ReadOnly<string | null>
   project_id: ReadOnly<string | null>
   token_id: ReadOnly<string | null>
+  session_id: ReadOnly<string | null>
   created_at: ReadOnly<Date>
   captured_micro_usd: ReadOnly<bigint | null>
   settled_at: ReadOnly<Date | null>
@@ -57,6 +66,64 @@ interface LedgerTokenDayTable {
   /** yyyy-mm-dd */
   day: ReadOnly<string>
   spent_micro_usd: ReadOnly<bigint>
+}
+
+/** What vouchers authorized and what became of it; `migrations/0010-payments.ts` tells more. */
+export interface SessionTable {
+  session_id: string
+  channel_id: string
+  account_id: string
+  chain_id: bigint
+  escrow: string
+  payer: string
+  signer: string
+  descriptor: JSONColumnType<ChannelDescriptor>
+  status: SessionStatus
+  deposit_micro_usd: bigint
+  authorized_micro_usd: bigint
+  signature: string
+  committed_micro_usd: Generated<bigint>
+  settled_micro_usd: Generated<bigint>
+  open_tx: string | null
+  close_tx: string | null
+  close_reason: CloseReason | null
+  refunded_micro_usd: bigint | null
+  opened_at: Date
+  used_at: Date
+  closing_at: Date | null
+  closed_at: Date | null
+}
+
+/** Written by `session_pay` only. */
+interface VoucherTable {
+  challenge_id: ReadOnly<string>
+  session_id: ReadOnly<string>
+  cumulative_micro_usd: ReadOnly<bigint>
+  signature: ReadOnly<string>
+  work_id: ReadOnly<string | null>
+  at: ReadOnly<Date>
+}
+
+/** Written by the functions of `migrations/0010-payments.ts` only. */
+interface SessionGrantTable {
+  session_id: ReadOnly<string>
+  account_id: ReadOnly<string>
+  unused_micro_usd: ReadOnly<bigint>
+  granted_at: ReadOnly<Date>
+}
+
+export interface ChargeTable {
+  challenge_id: string
+  tx_hash: string
+  account_id: string
+  credit_account_id: string
+  work_id: string
+  amount_micro_usd: bigint
+  scope: string
+  credential: string
+  state: 'authorized' | 'broadcasting' | 'paid' | 'failed'
+  created_at: Date
+  settled_at: Date | null
 }
 
 type ReadOnly<T> = ColumnType<T, never, never>

@@ -13,6 +13,8 @@ export interface ProjectTables {
     account_id: string
     slug: string
     kind: 'local' | 'wallet' | 'person'
+    /** Of a wallet, in lower case. */
+    address: string | null
     created_at: DefaultNow
   }
   token: {

@@ -20,7 +20,8 @@ export default (command: Command) => {
     const request = { amount_usd: amount(given) }
     const added = await print.while('Adding', jack.addBalance(request, { signal }))
     print.answer(added, () => {
-      say(print, added)
+      const { balance_usd, held_usd = '0', pending_usd = '0' } = added
+      if (balance_usd !== undefined) say(print, { balance_usd, held_usd, pending_usd })
       print.note(`${usd(added.added_usd)} was added.`)
       if (added.resumed.length > 0) print.note(`These go on: ${added.resumed.join(', ')}.`)
     })

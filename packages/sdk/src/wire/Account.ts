@@ -55,18 +55,30 @@ export const Balance = z.object({
 
 export const AddBalance = z.strictObject({
   amount_usd: UsdInput.refine((it) => Number(it) > 0, 'more than nothing'),
+  /** Whose balance: the live URL, its label ("brave-otter-api") or the id of any project. Default: one's own. */
+  project: z.string().min(1).max(300).optional(),
 })
 
-/** The balance after money was added, and the projects that this resumed. */
-export const AddedBalance = Balance.extend({ added_usd: Usd, resumed: z.array(ProjectName) })
+/** What was added, and the projects that this resumed. The balance is told to its owner only. */
+export const AddedBalance = Balance.partial().extend({
+  added_usd: Usd,
+  resumed: z.array(ProjectName),
+})
 
-/** One event that moved money. Positive amounts raise the balance; all of them add up to it. */
+/**
+ * One event that moved money. `balance` entries add up to the balance; what a session paid directly (`session`) adds up,
+ * with what it added to balances less what went back, to what is spent of that session.
+ */
 export const Receipt = z.object({
   receipt_id: z.string(),
   at: Timestamp,
   reason: z.string(),
   amount_usd: Usd,
-  /** The execution, deployment or grant it belongs to. */
+  /** What the amount changed: the account's balance, or only a session. */
+  of: z.enum(['balance', 'session']),
+  /** The session that it was paid from, or that it went back to; null for the balance. */
+  session_id: z.string().nullable(),
+  /** The execution, deployment, transaction or grant it belongs to. */
   ref: z.string().nullable(),
   project_id: z.string().nullable(),
   /** Its name, as long as there is such a project. */

@@ -7,6 +7,7 @@ import { ExecuteRequest, ExecuteResponse } from './Execute.ts'
 import { LogPage, LogQuery } from './Log.ts'
 import { PageQuery } from './Page.ts'
 import * as Project from './Project.ts'
+import { Session, SessionPage } from './Session.ts'
 import * as Staged from './Staged.ts'
 import { AccountUsage, Usage, UsageQuery } from './Usage.ts'
 
@@ -18,8 +19,8 @@ export interface Operation {
   summary: string
   /** What a token needs; null for everybody. */
   scope: Account.Scope | null
-  /** Which list price a success costs. */
-  price?: 'execution' | 'deploy'
+  /** Which list price a success costs; `amount` is what the body's `amount_usd` says. */
+  price?: 'execution' | 'deploy' | 'amount'
   query?: z.ZodObject
   body?: z.ZodType
   /** Sent as `multipart/form-data`: `body` is the field `manifest`, files follow. */
@@ -287,10 +288,28 @@ export const operations = {
   addBalance: operation({
     method: 'POST',
     path: '/v1/balance',
-    summary: 'Add test money to the balance of a local cloud; resumes what waits for it',
+    summary:
+      "Add to a balance, one's own or that of any project's owner; resumes what waits for it",
     scope: 'admin',
+    price: 'amount',
     body: Account.AddBalance,
     response: Account.AddedBalance,
+  }),
+  listSessions: operation({
+    method: 'GET',
+    path: '/v1/sessions',
+    summary: 'List payment sessions, newest first: what is deposited, authorized and spent',
+    scope: 'read',
+    query: PageQuery,
+    response: SessionPage,
+  }),
+  closeSession: operation({
+    method: 'POST',
+    path: '/v1/sessions/:session/close',
+    summary:
+      'Close a session: Jack takes what was spent, and everything else goes back to the payer',
+    scope: 'admin',
+    response: Session,
   }),
   accountUsage: operation({
     method: 'GET',

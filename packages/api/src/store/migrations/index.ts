@@ -7,6 +7,7 @@ import { lifecycle } from './0006-lifecycle.ts'
 import { staging } from './0007-staging.ts'
 import { cron } from './0008-cron.ts'
 import { logs } from './0009-logs.ts'
+import { payments } from './0010-payments.ts'
 
 /**
  * Every change of the schema, oldest first: name and SQL. What was released is never edited, only added to.
@@ -22,4 +23,5 @@ export const migrations: Record<string, string> = {
   '0007-staging': staging,
   '0008-cron': cron,
   '0009-logs': logs,
+  '0010-payments': payments,
 }

@@ -1,0 +1,67 @@
+/** The parts of a channel's name on chain: whoever knows them can compute its id (TIP-1034). Addresses in lower case. */
+export interface ChannelDescriptor {
+  payer: Hex
+  payee: Hex
+  operator: Hex
+  token: Hex
+  salt: Hex
+  authorizedSigner: Hex
+  expiringNonceHash: Hex
+}
+
+export type Hex = `0x${string}`
+
+/**
+ * `opening` until its transaction is confirmed; `closing` takes no more vouchers and waits for what is held, then for
+ * the chain.
+ */
+export type SessionStatus = 'opening' | 'open' | 'closing' | 'closed'
+
+/** Why a session is closed: its owner said so, here or on chain, or nobody used it for long. */
+export type CloseReason = 'asked' | 'requested_on_chain' | 'idle'
+
+/** One payment channel and what became of its money. `deposit >= authorized >= committed`. */
+export interface Session {
+  sessionId: string
+  channelId: Hex
+  accountId: string
+  chainId: number
+  escrow: Hex
+  payer: Hex
+  /** Whose vouchers count. */
+  signer: Hex
+  descriptor: ChannelDescriptor
+  status: SessionStatus
+  depositMicroUsd: bigint
+  authorizedMicroUsd: bigint
+  /** Of the highest voucher. */
+  signature: Hex
+  /** Held, captured, or granted to a balance. */
+  committedMicroUsd: bigint
+  /** Taken on chain so far. */
+  settledMicroUsd: bigint
+  openTx: Hex | null
+  closeTx: Hex | null
+  closeReason: CloseReason | null
+  refundedMicroUsd: bigint | null
+  openedAt: Date
+  usedAt: Date
+  closingAt: Date | null
+  closedAt: Date | null
+}
+
+/** A signed promise of the payer: from this channel, up to so much, all in all. */
+export interface Voucher {
+  channelId: Hex
+  /** The challenge that it answers: it counts once. */
+  challengeId: string
+  cumulativeMicroUsd: bigint
+  signature: Hex
+}
+
+/** What a voucher left a session with. */
+export interface Authorization {
+  depositMicroUsd: bigint
+  authorizedMicroUsd: bigint
+  committedMicroUsd: bigint
+}

@@ -1,0 +1,136 @@
+import type { Hex, Session, Voucher } from '../Session.ts'
+
+/*
+ * How wallets pay, in Jack's words. The one tenant speaks the Machine Payments Protocol (HTTP 402, Tempo stablecoins,
+ * TIP-1034 channels); no word of the protocol leaves `payments/`.
+ */
+
+/** What one request would cost, for a challenge. */
+export interface Offer {
+  /** Method and path: a credential pays for this route and no other. */
+  scope: string
+  /** Host that is asked. */
+  realm: string
+  /** sha256 of the request's body, in base64: a credential pays for this body and no other. */
+  bodySha256?: string
+  /** Zero asks for a proof of identity and nothing else. */
+  sessionMicroUsd?: bigint
+  chargeMicroUsd?: bigint
+}
+
+interface Answered {
+  /** The challenge that was answered. It was made here, and is not expired. */
+  challengeId: string
+  expiresAt: Date
+  scope: string
+  bodySha256: string | null
+  amountMicroUsd: bigint
+  /** What was presented, for an idempotent repeat. */
+  credential: string
+}
+
+/** Who proves to be what, by an answer to a challenge. Signatures are verified, chain and database are not asked yet. */
+export type Presented =
+  | (Answered & { kind: 'proof'; payer: Hex })
+  | (Answered & { kind: 'voucher'; voucher: Voucher; session: Session })
+  | (Answered & { kind: 'close'; voucher: Voucher; session: Session })
+  | (Answered & { kind: 'open'; voucher: Voucher; opening: Opening })
+  | (Answered & { kind: 'top-up'; session: Session; additionalMicroUsd: bigint; transaction: Hex })
+  | (Answered & { kind: 'charge'; payer: Hex; txHash: Hex })
+
+/** A channel that its payer signed, and that is not on chain yet. */
+export interface Opening
+  extends Pick<Session, 'channelId' | 'chainId' | 'escrow' | 'payer' | 'signer' | 'descriptor'> {
+  depositMicroUsd: bigint
+  transaction: Hex
+}
+
+/** A channel as the chain has it; a closed one has nothing. */
+export interface ChannelState {
+  depositMicroUsd: bigint
+  settledMicroUsd: bigint
+  /** The payer asked for his money back; he can take it 15 minutes later. */
+  closeRequestedAt: Date | null
+}
+
+export interface Payments {
+  chain: {
+    id: number
+    rpcUrl: string
+    /** The stablecoin that is paid with. */
+    token: Hex
+    /** Who gets the money: a cold address. */
+    payee: Hex
+    /** Who closes channels: a hot key that needs gas money only. */
+    operator: Hex
+    escrow: Hex
+  }
+
+  /** The `WWW-Authenticate` values of an offer, a session first. Each challenge is good for one request, for 5 minutes. */
+  challenges(offer: Offer): string[]
+
+  /**
+   * Reads the credential of an Authorization header. Throws a payment problem (`payments/problems.ts`) when it is not
+   * well-formed, not ours, expired, or not signed by whom it says.
+   */
+  read(header: string): Promise<Presented>
+
+  /** The `Payment-Receipt` of a success. */
+  receipt(it: {
+    challengeId: string
+    session?: { channelId: Hex; authorizedMicroUsd: bigint; committedMicroUsd: bigint }
+    txHash?: Hex
+  }): string
+
+  /** The headers that tell a cold client about its open session. */
+  snapshot(session: Session): Record<string, string>
+
+  /** Opens a channel on chain and waits for it. A channel that is open already is as good. */
+  open(opening: Opening): Promise<{ txHash: Hex | null; depositMicroUsd: bigint }>
+
+  /** Deposits more on chain; answers the whole deposit. Done before is done. */
+  topUp(it: Extract<Presented, { kind: 'top-up' }>): Promise<{ depositMicroUsd: bigint }>
+
+  /** What the chain says of channels, in their order. */
+  channels(channelIds: readonly Hex[]): Promise<ChannelState[]>
+
+  /**
+   * Closes a channel on chain with its highest voucher: takes `captureMicroUsd` all in all, and everything else goes
+   * back to the payer in the same transaction. Waits for it.
+   */
+  close(
+    session: Session,
+    captureMicroUsd: bigint,
+  ): Promise<{ txHash: Hex; capturedMicroUsd: bigint; refundedMicroUsd: bigint }>
+
+  /** How a channel ended, from the chain's own events; null while it has not, or when nothing is known of it. */
+  closing(session: Session): Promise<{
+    txHash: Hex
+    capturedMicroUsd: bigint
+    refundedMicroUsd: bigint
+    by: 'us' | 'payer'
+  } | null>
+
+  /** Takes a voucher's whole amount on chain and leaves the channel open. */
+  settle(session: Session, voucher: Pick<Voucher, 'cumulativeMicroUsd' | 'signature'>): Promise<Hex>
+
+  /** Throws a payment problem unless the chain would accept the charge now. Nothing moves. */
+  validateCharge(charge: Extract<Presented, { kind: 'charge' }>): Promise<void>
+
+  /** Sends a charge and waits until it is final. Throws `ChargeFailed` when it surely is not paid and never will be. */
+  sendCharge(
+    charge: Pick<Extract<Presented, { kind: 'charge' }>, 'credential' | 'txHash'>,
+  ): Promise<Hex>
+
+  /** What became of a charge's transaction: null when the chain has none. */
+  chargeState(txHash: Hex): Promise<'paid' | 'failed' | null>
+
+  /** Every channel that the chain says was opened to our payee. For reconciliation. */
+  openedChannels(): Promise<{ channelId: Hex; payer: Hex; depositMicroUsd: bigint; txHash: Hex }[]>
+
+  /** Every amount that our payee got, by transaction. For reconciliation. */
+  income(): Promise<{ txHash: Hex; amountMicroUsd: bigint; from: Hex }[]>
+}
+
+/** A charge is not paid, and never will be: its transaction was refused, or its time is over. */
+export class ChargeFailed extends Error {}
