@@ -96,22 +96,14 @@ export interface Payments {
 
   /**
    * Closes a channel on chain with its highest voucher: takes `captureMicroUsd` all in all, and everything else goes
-   * back to the payer in the same transaction. Waits for it.
+   * back to the payer in the same transaction. Waits for it. A channel that is closed already is answered as it ended.
    */
-  close(
-    session: Session,
-    captureMicroUsd: bigint,
-  ): Promise<{ txHash: Hex; capturedMicroUsd: bigint; refundedMicroUsd: bigint }>
+  close(session: Session, captureMicroUsd: bigint): Promise<Closing>
 
   /** How a channel ended, from the chain's own events; null while it has not, or when nothing is known of it. */
-  closing(session: Session): Promise<{
-    txHash: Hex
-    capturedMicroUsd: bigint
-    refundedMicroUsd: bigint
-    by: 'us' | 'payer'
-  } | null>
+  closing(session: Session): Promise<Closing | null>
 
-  /** Takes a voucher's whole amount on chain and leaves the channel open. */
+  /** Takes a voucher's whole amount on chain and leaves the channel open. Taken before is taken. */
   settle(session: Session, voucher: Pick<Voucher, 'cumulativeMicroUsd' | 'signature'>): Promise<Hex>
 
   /** Throws a payment problem unless the chain would accept the charge now. Nothing moves. */
@@ -125,11 +117,35 @@ export interface Payments {
   /** What became of a charge's transaction: null when the chain has none. */
   chargeState(txHash: Hex): Promise<'paid' | 'failed' | null>
 
-  /** Every channel that the chain says was opened to our payee. For reconciliation. */
-  openedChannels(): Promise<{ channelId: Hex; payer: Hex; depositMicroUsd: bigint; txHash: Hex }[]>
+  /** Every channel that the chain says was opened to our payee, oldest first. For reconciliation. */
+  openedChannels(since?: Date): Promise<OpenedChannel[]>
 
-  /** Every amount that our payee got, by transaction. For reconciliation. */
-  income(): Promise<{ txHash: Hex; amountMicroUsd: bigint; from: Hex }[]>
+  /** Every amount that our payee got, oldest first. For reconciliation. */
+  income(since?: Date): Promise<Income[]>
+}
+
+/** How a channel ended. `captured` is what was taken all in all, and `by` who ended it. */
+export interface Closing {
+  txHash: Hex
+  capturedMicroUsd: bigint
+  refundedMicroUsd: bigint
+  by: 'us' | 'payer'
+}
+
+export interface OpenedChannel {
+  channelId: Hex
+  payer: Hex
+  /** At first. */
+  depositMicroUsd: bigint
+  txHash: Hex
+}
+
+export interface Income {
+  txHash: Hex
+  amountMicroUsd: bigint
+  from: Hex
+  /** Out of which it came; null for a transfer. */
+  channelId: Hex | null
 }
 
 /** A charge is not paid, and never will be: its transaction was refused, or its time is over. */
