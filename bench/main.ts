@@ -13,6 +13,7 @@ import kill from './kill.ts'
 import metering from './metering.ts'
 import redeploy from './redeploy.ts'
 import saturated from './saturated.ts'
+import signature from './signature.ts'
 
 // `pnpm bench [name...] [--json]`. It measures and judges nothing: a missed goal is an answer too, so it ends with 0
 // unless something broke.
@@ -28,6 +29,7 @@ const questions: Question[] = [
   cli,
   bundle,
   metering,
+  signature,
 ]
 
 const args = process.argv.slice(2)
