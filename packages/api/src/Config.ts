@@ -1,11 +1,22 @@
 import { limits } from '@jackcloud/sdk/wire'
 import { z } from 'zod'
+import type { Hex } from './Session.ts'
 
 const number = (fallback: number) => z.coerce.number().nonnegative().default(fallback)
 const flag = z
   .enum(['0', '1', 'true', 'false', ''])
   .default('0')
   .transform((it) => it === '1' || it === 'true')
+
+const address = z
+  .string()
+  .regex(/^0x[0-9a-fA-F]{40}$/, 'an address: 0x and 40 hex digits')
+  .transform((it) => it.toLowerCase() as Hex)
+// Of a wrong key nothing is told.
+const privateKey = z
+  .string()
+  .regex(/^0x[0-9a-fA-F]{64}$/, 'a private key: 0x and 64 hex digits')
+  .transform((it) => it as Hex)
 
 /**
  * Everything an operator can set, read from environment variables once by `main.ts`.
@@ -58,6 +69,22 @@ const Environment = z.object({
   JACK_APP_LOG_DAYS: number(7),
   JACK_APP_LOG_LINES: number(10_000),
   JACK_APP_LOG_MB: number(20),
+  /** The chain that is paid on. `local` is one on this machine, with money that is worth nothing. */
+  JACK_CHAIN: z.enum(['none', 'local', 'moderato', 'mainnet']).optional(),
+  /** Where the chain answers. A local chain is started when there is none; of others, the public one is the default. */
+  JACK_RPC_URL: z.url().optional(),
+  /** Port of the local chain; 0 picks a free one. */
+  JACK_CHAIN_PORT: z.coerce.number().int().min(0).max(65_535).default(0),
+  /** Who gets the money: a cold address, of which this server has no key. */
+  JACK_PAYEE: address.optional(),
+  /** Token that is paid with: a TIP-20 stablecoin with six decimals. */
+  JACK_PAY_TOKEN: address.default('0x20c0000000000000000000000000000000000000'),
+  /** Private key that closes channels. It needs gas money only. */
+  JACK_OPERATOR_KEY: privateKey.optional(),
+  /** Private key that pays the gas of payers. Without one, they do. */
+  JACK_FEE_PAYER_KEY: privateKey.optional(),
+  /** Signs challenges: 32 characters or more. Several by comma: the first signs, all of them count. */
+  JACK_MPP_SECRET: z.string().optional(),
   /** Versions of a project that are kept, besides those that were live in the last 30 days. */
   JACK_VERSIONS_KEPT: number(20),
 })
@@ -115,6 +142,16 @@ export function readConfig(env: Record<string, string | undefined>) {
     },
     inactiveDays: it.JACK_INACTIVE_DAYS,
     versionsKept: it.JACK_VERSIONS_KEPT,
+    payments: {
+      chain: it.JACK_CHAIN ?? (it.JACK_MODE === 'local' ? ('local' as const) : ('none' as const)),
+      rpcUrl: it.JACK_RPC_URL,
+      chainPort: it.JACK_CHAIN_PORT,
+      payee: it.JACK_PAYEE,
+      token: it.JACK_PAY_TOKEN,
+      operatorKey: it.JACK_OPERATOR_KEY,
+      feePayerKey: it.JACK_FEE_PAYER_KEY,
+      secrets: it.JACK_MPP_SECRET?.split(',').filter((secret) => secret !== ''),
+    },
   }
 }
 

@@ -12,6 +12,8 @@ export interface ErrorOptions {
   next?: Next[]
   /** More fields for the answer: `limits`, `errors`, `logs` ... */
   fields?: Record<string, unknown>
+  /** A problem type (RFC 9457) of somebody else's vocabulary; ours is made of the code. */
+  type?: string
   /** Seconds until another try makes sense; sent as `Retry-After`. */
   retryAfterSeconds?: number
   cause?: unknown
@@ -26,6 +28,7 @@ export class JackError extends Error {
   readonly hint: string | undefined
   readonly next: Next[] | undefined
   readonly fields: Record<string, unknown>
+  readonly type: string
   readonly retryAfterSeconds: number | undefined
 
   readonly code: ErrorCode
@@ -36,6 +39,7 @@ export class JackError extends Error {
     this.hint = options.hint
     this.next = options.next
     this.fields = options.fields ?? {}
+    this.type = options.type ?? `urn:jack:problem:${code}`
     this.retryAfterSeconds = options.retryAfterSeconds
   }
 

@@ -8,6 +8,7 @@ const payer = (it: Partial<Payer>): Payer => ({
   tokenId: 'tok_1',
   projectId: null,
   dailyCapMicroUsd: null,
+  funding: { kind: 'balance' },
   ...it,
 })
 

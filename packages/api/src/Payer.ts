@@ -1,5 +1,7 @@
-import type { Scope } from '@jackcloud/sdk/wire'
+import { prices, type Scope, scopes } from '@jackcloud/sdk/wire'
+import type { Charge } from './Charge.ts'
 import { JackError } from './Errors.ts'
+import type { Authorization, Hex, Opening, Voucher } from './Session.ts'
 
 /**
  * Who asks, and whose balance pays: the one seam between ways to pay. No verb asks how the money came.
@@ -12,7 +14,54 @@ export interface Payer {
   /** The only project that may be touched; null for all of the account's. */
   projectId: string | null
   dailyCapMicroUsd: bigint | null
+  funding: Funding
 }
+
+/** What pays: the account's balance, a voucher of one of its sessions, or one transaction. */
+export type Funding =
+  | { kind: 'balance' }
+  | {
+      kind: 'session'
+      voucher: Voucher
+      /** The channel has to be opened first. */
+      opening: Opening | null
+      /** What the session had left when the voucher was accepted; null until then. */
+      accepted: (Authorization & { openTx: Hex | null }) | null
+    }
+  | {
+      kind: 'charge'
+      charge: Charge
+      /** The transaction on chain, once it is paid. */
+      paidBy: Hex | null
+    }
+
+/** The owner of a wallet, who may do everything with what is the wallet's. */
+export const walletPayer = (
+  account: { accountId: string; slug: string },
+  funding: Funding,
+): Payer => ({
+  accountId: account.accountId,
+  slug: account.slug,
+  scopes,
+  tokenId: null,
+  projectId: null,
+  dailyCapMicroUsd: null,
+  funding,
+})
+
+/** What a deploy costs whom, and what it brings along. */
+export const deployTerms = ({ funding }: Pick<Payer, 'funding'>) =>
+  funding.kind === 'charge'
+    ? {
+        priceMicroUsd: prices.charge.deploy,
+        includedMicroUsd: prices.charge.includedRuntime,
+        ttlHours: prices.charge.ttlHours,
+      }
+    : {
+        priceMicroUsd: prices.deploy,
+        includedMicroUsd: prices.deployIncludedRuntime,
+        ttlHours: null,
+      }
 
 /** The token whose daily cap a payment counts against. */
 export const spendingToken = ({ tokenId, dailyCapMicroUsd }: Payer) =>

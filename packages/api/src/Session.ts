@@ -65,3 +65,10 @@ export interface Authorization {
   authorizedMicroUsd: bigint
   committedMicroUsd: bigint
 }
+
+/** A channel that its payer signed, and that is not on chain yet. */
+export interface Opening
+  extends Pick<Session, 'channelId' | 'chainId' | 'escrow' | 'payer' | 'signer' | 'descriptor'> {
+  depositMicroUsd: bigint
+  transaction: Hex
+}

@@ -14,6 +14,7 @@ import { healthDoor } from './http/health.ts'
 import { rateLimits } from './http/limit.ts'
 import { logsDoor } from './http/logs.ts'
 import { openApiDoor } from './http/openapi.ts'
+import { challengesFor, isForgery } from './http/pay.ts'
 import { answerProblem, asJackError } from './http/problem.ts'
 import { projectsDoor } from './http/projects.ts'
 import { usageDoor } from './http/usage.ts'
@@ -29,6 +30,8 @@ export function createApp(jack: Jack): Hono<Door> {
     c.set('requestId', jack.newId('req'))
     c.set('address', clientAddress(c.env.incoming, jack.config.trustedProxies))
     c.set('payer', null)
+    c.set('presented', null)
+    c.set('offer', null)
     await next()
     c.header('x-request-id', c.get('requestId'))
     jack.log.info(
@@ -43,12 +46,13 @@ export function createApp(jack: Jack): Hono<Door> {
       'request',
     )
   })
-  app.onError((error, c) => {
+  app.onError(async (error, c) => {
     const known = asJackError(error)
+    if (isForgery(c, known)) await limits.wrongToken(c.get('address')).catch(() => {})
     if (known.status >= 500) {
       jack.log.error({ err: error, cause: known.cause, requestId: c.get('requestId') }, known.code)
     }
-    return answerProblem(c, known)
+    return answerProblem(c, known, challengesFor(c, jack, known))
   })
   app.notFound((c) =>
     answerProblem(

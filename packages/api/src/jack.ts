@@ -4,12 +4,14 @@ import type { Engine } from './engine/Engine.ts'
 import type { Recorder } from './gateway/recorder.ts'
 import type { Routes } from './gateway/routes.ts'
 import type { IdPrefix } from './Id.ts'
+import type { Payments } from './payments/Payments.ts'
 import type { Background } from './store/background.ts'
 import type { Blobs } from './store/blobs.ts'
 import type { Captures } from './store/captures.ts'
 import type { Db } from './store/database.ts'
 import type { EnvStore } from './store/env.ts'
 import type { PayerCache } from './store/payerCache.ts'
+import type { Wallets } from './store/wallets.ts'
 import type { Urls } from './Urls.ts'
 
 /** Everything that a verb may touch: the ports, opened by `main.ts` (or a test) and handed down. */
@@ -21,6 +23,9 @@ export interface Jack {
   background: Background
   captures: Captures
   payers: PayerCache
+  wallets: Wallets
+  /** How wallets pay; null when this cloud takes no payments. */
+  payments: Payments | null
   engine: Engine
   blobs: Blobs
   env: EnvStore

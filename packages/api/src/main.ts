@@ -63,7 +63,7 @@ function close(reason: string): void {
 }
 
 /** Tells the parent, on the descriptor it named, that everything answers. The token goes there and nowhere else. */
-function announce({ jack, url, token }: Cloud): void {
+function announce({ jack, url, token, wallet }: Cloud): void {
   log.info({ url, sandbox: jack.engine.sandbox.level }, 'ready')
   tellParent({
     url,
@@ -71,6 +71,14 @@ function announce({ jack, url, token }: Cloud): void {
     token,
     data: config.dataDir,
     sandbox: jack.engine.sandbox.level,
+    ...(wallet && { wallet: { address: wallet.address } }),
+    ...(jack.payments && {
+      chain: {
+        id: jack.payments.chain.id,
+        rpc_url: jack.payments.chain.rpcUrl,
+        token: jack.payments.chain.token,
+      },
+    }),
     pid: process.pid,
   })
 }

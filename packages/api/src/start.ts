@@ -18,6 +18,8 @@ import { SourceMaps } from './gateway/sourceMaps.ts'
 import { serveOperator } from './http/operator.ts'
 import { makeId } from './Id.ts'
 import type { Jack } from './jack.ts'
+import { openPayments } from './payments/open.ts'
+import type { Hex } from './Session.ts'
 import { createListener, serve } from './server.ts'
 import { Background } from './store/background.ts'
 import { Blobs } from './store/blobs.ts'
@@ -37,11 +39,13 @@ import { finishRestore } from './store/restore.ts'
 import { chargeDue } from './store/runtime.ts'
 import { openSnapshot } from './store/snapshot.ts'
 import * as usage from './store/usage.ts'
+import { Wallets } from './store/wallets.ts'
 import { makeUrls } from './Urls.ts'
 import { collect } from './verbs/collect.ts'
 import { endVersions } from './verbs/end-versions.ts'
 import { ensureLocalAccount } from './verbs/ensure-local-account.ts'
 import { loadSource } from './verbs/load-source.ts'
+import { recoverCharges } from './verbs/recover-charges.ts'
 import { rollUsage } from './verbs/roll-usage.ts'
 import { runDueCrons } from './verbs/run-due-crons.ts'
 import { chargeEveryMs, settleRuntime } from './verbs/settle-runtime.ts'
@@ -55,6 +59,8 @@ export interface Cloud {
   url: string
   /** Token of the development account; null unless the mode is local. */
   token: string | null
+  /** Key of a development wallet that has money, on a local chain. */
+  wallet: { address: Hex; privateKey: Hex } | null
   /** Drains requests for at most `graceMs`, then closes everything in the reverse order of opening. */
   close(graceMs?: number): Promise<void>
 }
@@ -216,6 +222,11 @@ async function open(
 
   const authority = authorityOf(config, port)
   const scheme = config.publicUrl ? new URL(config.publicUrl).protocol : 'http:'
+  const newId: Jack['newId'] = (prefix) => makeId(prefix, Date.now(), randomBytes(14))
+  const sha256: Jack['sha256'] = (content) => createHash('sha256').update(content).digest('hex')
+  const wallets = new Wallets(db, { accountId: () => newId('acc'), sha256 })
+  const paying = await openPayments(config, log, (channelId) => wallets.sessionOf(channelId))
+  if (paying) opened.push(() => paying.close())
   const jack: Jack = {
     config,
     db,
@@ -223,6 +234,8 @@ async function open(
     background,
     captures,
     payers,
+    wallets,
+    payments: paying?.payments ?? null,
     engine,
     blobs,
     scratchDir: await emptyFolder(join(config.dataDir, 'scratch')),
@@ -239,8 +252,8 @@ async function open(
     ),
     closing: closing.signal,
     now: () => new Date(),
-    newId: (prefix) => makeId(prefix, Date.now(), randomBytes(14)),
-    sha256: (content) => createHash('sha256').update(content).digest('hex'),
+    newId,
+    sha256,
   }
   wake = (projectId) => background.start(() => wakeProject(jack, projectId))
   const token = config.local ? await localToken(jack) : null
@@ -266,6 +279,11 @@ async function open(
   })
   opened.push(() => rolling.stop())
 
+  const recovering = every(db, 'charges', 20_000, () => recoverCharges(jack), {
+    onError: (err) => log.error({ err }, 'charges'),
+  })
+  opened.push(() => recovering.stop())
+
   const snapshot = () => openSnapshot(connection)
   const operator = await serveOperator(jack, data.path, snapshot)
   opened.push(() => operator.close())
@@ -275,6 +293,7 @@ async function open(
     jack,
     url: jack.urls.api,
     token,
+    wallet: paying?.wallet ?? null,
     async close(graceMs = 10_000) {
       closing.abort()
       const drained = new Promise<void>((resolve) => server.close(() => resolve()))

@@ -7,7 +7,8 @@ import { balanceOf, entries } from '../store/ledger.ts'
 import * as projects from '../store/projects.ts'
 import { pendingOf } from '../store/runtime.ts'
 import * as tokens from '../store/tokens.ts'
-import { addBalance } from '../verbs/add-balance.ts'
+import { findAnyProject } from '../verbs/find-project.ts'
+import { fund } from '../verbs/fund.ts'
 import { issueToken, revokeToken } from '../verbs/issue-token.ts'
 import type { Door } from './Door.ts'
 import { pageOf, presentToken } from './present.ts'
@@ -38,9 +39,19 @@ export function accountDoor(app: Hono<Door>, jack: Jack): void {
 
   route(app, jack, operations.addBalance, async ({ payer, body, claim }) => {
     const amountMicroUsd = fromUsd(body.amount_usd)
-    const resumed = await addBalance(jack, payer, { id: `add:${claim.workId}`, amountMicroUsd })
-    const balance = await presentBalance(payer.accountId)
-    return { ...balance, added_usd: toUsd(amountMicroUsd), resumed }
+    const project =
+      body.project === undefined ? null : await findAnyProject(jack, payer, body.project)
+    const accountId = project?.accountId ?? payer.accountId
+    const resumed = await fund(jack, payer, {
+      id: `add:${claim.workId}`,
+      amountMicroUsd,
+      accountId,
+      projectId: project?.projectId ?? null,
+    })
+    const added = { added_usd: toUsd(amountMicroUsd), resumed }
+    return accountId === payer.accountId
+      ? { ...(await presentBalance(accountId)), ...added }
+      : added
   })
 
   route(app, jack, operations.listReceipts, async ({ payer, query }) => {

@@ -4,7 +4,7 @@ import type { Payer } from '../Payer.ts'
 
 /** Who an Authorization header stands for; null without one. Throws `unauthorized` for one that is not good. */
 export async function authenticate(jack: Jack, header: string | undefined): Promise<Payer | null> {
-  if (header === undefined) return null
+  if (header === undefined || isPayment(header)) return null
   const secret = /^bearer +(\S+)$/i.exec(header)?.[1]
   const payer = secret && (await jack.payers.find(secret, jack.now()))
   if (!payer) {
@@ -15,6 +15,9 @@ export async function authenticate(jack: Jack, header: string | undefined): Prom
   }
   return payer
 }
+
+/** Whether an Authorization header is a wallet's (the Payment scheme) and no token. */
+export const isPayment = (header: string): boolean => /^payment\s/i.test(header)
 
 /** Throws `unauthorized` for nobody. */
 export function requirePayer(payer: Payer | null): Payer {

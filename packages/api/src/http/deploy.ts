@@ -2,7 +2,7 @@ import { operations, ProjectRef } from '@jackcloud/sdk/wire'
 import type { Hono } from 'hono'
 import { parse } from '../Input.ts'
 import type { Jack } from '../jack.ts'
-import { requireScope } from '../Payer.ts'
+import { type Payer, requireScope } from '../Payer.ts'
 import type { Claim } from '../store/idempotency.ts'
 import { admitDeploy } from '../verbs/admit-deploy.ts'
 import { deploy } from '../verbs/deploy.ts'
@@ -12,7 +12,8 @@ import { requirePayer } from './authenticate.ts'
 import type { Door } from './Door.ts'
 import { once } from './idempotency.ts'
 import type { RateLimits } from './limit.ts'
-import { route, send } from './route.ts'
+import { canPay, identify, keyOf, manage, receiptOf } from './pay.ts'
+import { digestOf, route, send } from './route.ts'
 import { receiveUpload } from './upload.ts'
 
 export function deployDoor(app: Hono<Door>, jack: Jack, limits: RateLimits): void {
@@ -23,26 +24,32 @@ export function deployDoor(app: Hono<Door>, jack: Jack, limits: RateLimits): voi
 
   const { upload } = operations
   app.on(upload.method, upload.path, async (c) => {
-    const payer = requirePayer(c.get('payer'))
-    requireScope(payer, upload.scope)
+    if (!canPay(c, jack, upload)) requireScope(requirePayer(c.get('payer')), upload.scope)
+    if (c.req.header('content-length') === '0') {
+      const managed = await manage(c, jack, { operation: upload, bodySha256: null })
+      if (managed) return managed
+    }
+    let payer: Payer | undefined
     const project = parse(ProjectRef, c.req.param('project'), 'name of the project')
     const manifest = await receiveUpload(jack, c.env.incoming, async (manifest) => {
       requireValues(manifest.env ?? {})
+      // The manifest names every file by its digest, so that it stands for the whole upload.
+      const bodySha256 = digestOf(JSON.stringify(manifest))
+      payer = await identify(c, jack, { operation: upload, bodySha256 })
       await admitDeploy(jack, payer, project, manifest)
     })
-    const work = async (claim: Claim) => ({
-      status: upload.success,
-      body: JSON.stringify(
-        await limits.deploy(payer.accountId, () =>
-          deploy(jack, payer, { project, manifest, warnings: [], claim }),
-        ),
-      ),
-    })
+    const buyer = requirePayer(payer ?? null)
+    const work = async (claim: Claim) => {
+      const deployed = await limits.deploy(buyer.accountId, () =>
+        deploy(jack, buyer, { project, manifest, warnings: [], claim }),
+      )
+      const receipt = await receiptOf(jack, buyer)
+      return { status: upload.success, body: JSON.stringify(deployed), receipt }
+    }
     const workId = jack.newId('dep')
-    const key = c.req.header('idempotency-key')
+    const key = keyOf(c)
     if (key === undefined) return send(c, await work({ workId, repeated: false }))
-    // The manifest names every file by its digest, so that it stands for the whole upload.
     const fingerprint = jack.sha256(`${upload.method} ${c.req.path}\n${JSON.stringify(manifest)}`)
-    return send(c, await once(jack, payer, key, fingerprint, workId, c.get('requestId'), work))
+    return send(c, await once(jack, buyer, key, fingerprint, workId, c.get('requestId'), work))
   })
 }

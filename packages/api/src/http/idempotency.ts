@@ -14,6 +14,8 @@ export interface Answer {
   status: number
   /** JSON text. */
   body: string
+  /** `Payment-Receipt` of a wallet. */
+  receipt?: string | null
 }
 
 /**
@@ -45,8 +47,8 @@ export async function once(
   if (known?.fingerprint === fingerprint) return { ...known.answer, replayed: true }
   const begun = await idempotency.begin(jack.relaxedDb, payer.accountId, key, fingerprint, workId)
   if ('answer' in begun) {
-    const { status, body } = begun.answer
-    return { status, body: opened(jack, payer, key, body), replayed: true }
+    const { status, body, receipt } = begun.answer
+    return { status, body: opened(jack, payer, key, body), receipt, replayed: true }
   }
   try {
     const answer = await work(begun.claim)
@@ -81,7 +83,11 @@ function keep(jack: Jack, payer: Payer, key: string, fingerprint: string, answer
   recent.set(`${payer.accountId} ${key}`, { fingerprint, answer })
   const body = sealedMark + jack.env.seal(context(payer, key), answer.body).toString('base64')
   jack.background.start(() =>
-    idempotency.finish(jack.relaxedDb, payer.accountId, key, { status: answer.status, body }),
+    idempotency.finish(jack.relaxedDb, payer.accountId, key, {
+      status: answer.status,
+      body,
+      receipt: answer.receipt ?? null,
+    }),
   )
 }
 

@@ -1,3 +1,4 @@
+import { type Operation, operations } from '@jackcloud/sdk/wire'
 import type { MiddlewareHandler } from 'hono'
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
 import { JackError } from '../Errors.ts'
@@ -9,6 +10,7 @@ export function rateLimits(perMinute: number) {
   const addresses = limiter(perMinute * 2)
   const strangers = limiter(Math.max(60, Math.ceil(perMinute / 10)))
   const accounts = limiter(perMinute)
+  const buyers = limiter(perMinute * 2)
   const failedDeploys = new RateLimiterMemory({ points: 30, duration: 600 })
 
   return {
@@ -23,10 +25,12 @@ export function rateLimits(perMinute: number) {
       const payer = c.get('payer')
       const used = payer
         ? await consume(accounts, payer.accountId)
-        : await consume(strangers, c.get('address'))
+        : isPaid(c.req)
+          ? await consume(buyers, c.get('address'))
+          : await consume(strangers, c.get('address'))
       await next()
       const reset = Math.ceil(used.msBeforeNext / 1_000)
-      c.header('ratelimit-policy', `"default";q=${payer ? perMinute : strangers.points};w=60`)
+      c.header('ratelimit-policy', `"default";q=${used.consumedPoints + used.remainingPoints};w=60`)
       c.header('ratelimit', `"default";r=${used.remainingPoints};t=${reset}`)
     }) satisfies MiddlewareHandler<Door>,
 
@@ -48,6 +52,14 @@ export function rateLimits(perMinute: number) {
     wrongToken: (address: string) => consume(strangers, address, 10),
   }
 }
+
+/** Whoever buys something asks twice: what it costs, and with the payment. */
+const isPaid = ({ method, path }: { method: string; path: string }): boolean =>
+  method === 'POST' && paidPaths.some((it) => it.test(path))
+
+const paidPaths = Object.values(operations)
+  .filter((it: Operation) => it.price !== undefined)
+  .map((it) => new RegExp(`^${it.path.replace(/:\w+/g, '[^/]+')}$`))
 
 export type RateLimits = ReturnType<typeof rateLimits>
 

@@ -9,7 +9,7 @@ import type { Door } from './Door.ts'
 /** An error's body (RFC 9457). `fields` come last and never hide the fixed ones. */
 export const problemOf = (error: JackError, requestId: string) => ({
   ...error.fields,
-  type: `urn:jack:problem:${error.code}`,
+  type: error.type,
   title: errorCodes[error.code].title,
   status: error.status,
   detail: error.message,
@@ -39,14 +39,20 @@ export function asJackError(error: unknown): JackError {
   )
 }
 
-export function answerProblem(c: Context<Door>, error: unknown): Response {
+/** @param challenges of a 402 that can be paid */
+export function answerProblem(
+  c: Context<Door>,
+  error: unknown,
+  challenges: readonly string[] = [],
+): Response {
   const known = asJackError(error)
-  const headers: Record<string, string> = {
+  const headers: Record<string, string | string[]> = {
     'content-type': 'application/problem+json',
     'cache-control': 'no-store',
   }
   if (known.retryAfterSeconds !== undefined)
     headers['retry-after'] = String(known.retryAfterSeconds)
   if (known.status === 401) headers['www-authenticate'] = 'Bearer realm="jack"'
+  if (challenges.length > 0) headers['www-authenticate'] = challenges.join(', ')
   return c.body(JSON.stringify(problemOf(known, c.get('requestId'))), known.status as 400, headers)
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { limits, type Operation } from '@jackcloud/sdk/wire'
 import type { Context, Hono } from 'hono'
 import type { z } from 'zod'
@@ -10,6 +11,7 @@ import { requirePayer } from './authenticate.ts'
 import { readText } from './body.ts'
 import type { Door } from './Door.ts'
 import { type Answer, once, type Work } from './idempotency.ts'
+import { canPay, identify, keyOf, manage, receiptOf } from './pay.ts'
 
 /** What a door's handler gets: everything parsed and checked. */
 export interface Call<T extends Operation> {
@@ -41,15 +43,27 @@ export function route<const T extends Operation>(
   handle: (call: Call<T>) => Promise<z.input<T['response']> | Response>,
 ): void {
   app.on(operation.method, operation.path, async (c) => {
-    const payer = operation.scope === null ? c.get('payer') : requirePayer(c.get('payer'))
-    if (payer && operation.scope !== null) requireScope(payer, operation.scope)
+    let payer = c.get('payer')
+    if (operation.scope !== null && !canPay(c, jack, operation))
+      requireScope(requirePayer(payer), operation.scope)
 
     const text = operation.body ? await readText(c.env.incoming, limits.requestBodyBytes) : ''
+    const bodySha256 = text === '' ? null : digestOf(text)
+    if (operation.price && text === '' && !payer && jack.payments) {
+      const purchase = { operation, bodySha256 }
+      return (await manage(c, jack, purchase)) ?? (await identify(c, jack, purchase), missing())
+    }
+    const query = operation.query && parse(operation.query, c.req.query(), 'query')
+    const body = operation.body && parse(operation.body, json(text), 'body')
+    if (operation.scope !== null) {
+      const { amount_usd: amountUsd } = (body ?? {}) as { amount_usd?: string }
+      payer = await identify(c, jack, { operation, bodySha256, amountUsd })
+    }
     const call = {
       payer,
       params: c.req.param(),
-      query: operation.query && parse(operation.query, c.req.query(), 'query'),
-      body: operation.body && parse(operation.body, json(text), 'body'),
+      query,
+      body,
       signal: c.req.raw.signal,
       c,
     } as unknown as Call<T>
@@ -57,9 +71,10 @@ export function route<const T extends Operation>(
     const work = async (claim: Claim): Promise<Answer | Response> => {
       const answer = await handle({ ...call, claim })
       if (answer instanceof Response) return answer
-      return { status: operation.success ?? 200, body: JSON.stringify(answer) }
+      const receipt = await receiptOf(jack, payer)
+      return { status: operation.success ?? 200, body: JSON.stringify(answer), receipt }
     }
-    const key = c.req.header('idempotency-key')
+    const key = keyOf(c)
     const workId = jack.newId(operation.price === 'execution' ? 'exe' : 'dep')
     if (operation.method !== 'POST' || key === undefined || !payer)
       return send(c, await work({ workId, repeated: false }))
@@ -68,6 +83,15 @@ export function route<const T extends Operation>(
       c,
       await once(jack, payer, key, fingerprint, workId, c.get('requestId'), work as Work),
     )
+  })
+}
+
+/** sha256 in base64, as challenges have it (RFC 9530). */
+export const digestOf = (text: string): string => createHash('sha256').update(text).digest('base64')
+
+const missing = (): never => {
+  throw new JackError('invalid_request', 'The request has no body.', {
+    hint: 'Send JSON in UTF-8.',
   })
 }
 
@@ -80,6 +104,7 @@ export function send(
   return c.body(answer.body, answer.status as 200, {
     'content-type': problem ? 'application/problem+json' : 'application/json',
     'cache-control': 'no-store',
+    ...(answer.receipt && { 'payment-receipt': answer.receipt }),
     ...(answer.replayed && { 'idempotent-replayed': 'true' }),
   })
 }

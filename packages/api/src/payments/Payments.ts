@@ -1,4 +1,5 @@
-import type { Hex, Session, Voucher } from '../Session.ts'
+import type { Charge } from '../Charge.ts'
+import type { Hex, Opening, Session, Voucher } from '../Session.ts'
 
 /*
  * How wallets pay, in Jack's words. The one tenant speaks the Machine Payments Protocol (HTTP 402, Tempo stablecoins,
@@ -37,13 +38,6 @@ export type Presented =
   | (Answered & { kind: 'open'; voucher: Voucher; opening: Opening })
   | (Answered & { kind: 'top-up'; session: Session; additionalMicroUsd: bigint; transaction: Hex })
   | (Answered & { kind: 'charge'; payer: Hex; txHash: Hex })
-
-/** A channel that its payer signed, and that is not on chain yet. */
-export interface Opening
-  extends Pick<Session, 'channelId' | 'chainId' | 'escrow' | 'payer' | 'signer' | 'descriptor'> {
-  depositMicroUsd: bigint
-  transaction: Hex
-}
 
 /** A channel as the chain has it; a closed one has nothing. */
 export interface ChannelState {
@@ -107,15 +101,16 @@ export interface Payments {
   settle(session: Session, voucher: Pick<Voucher, 'cumulativeMicroUsd' | 'signature'>): Promise<Hex>
 
   /** Throws a payment problem unless the chain would accept the charge now. Nothing moves. */
-  validateCharge(charge: Extract<Presented, { kind: 'charge' }>): Promise<void>
+  validateCharge(charge: Charge): Promise<void>
 
-  /** Sends a charge and waits until it is final. Throws `ChargeFailed` when it surely is not paid and never will be. */
-  sendCharge(
-    charge: Pick<Extract<Presented, { kind: 'charge' }>, 'credential' | 'txHash'>,
-  ): Promise<Hex>
+  /**
+   * Sends a charge and waits until it is final. Throws `ChargeFailed` when it surely is not paid and never will be;
+   * any other error says that nobody knows.
+   */
+  sendCharge(charge: Charge): Promise<Hex>
 
-  /** What became of a charge's transaction: null when the chain has none. */
-  chargeState(txHash: Hex): Promise<'paid' | 'failed' | null>
+  /** The transaction that paid a charge, found by what binds it to its challenge; null when there is none. */
+  findCharge(charge: Pick<Charge, 'payer' | 'challengeId'>): Promise<Hex | null>
 
   /** Every channel that the chain says was opened to our payee, oldest first. For reconciliation. */
   openedChannels(since?: Date): Promise<OpenedChannel[]>

@@ -1,4 +1,6 @@
+import type { Hex } from '../Session.ts'
 import type { Db } from './database.ts'
+import { createLedgerAccount } from './ledger.ts'
 
 export interface Account {
   accountId: string
@@ -29,6 +31,41 @@ export async function ensure(db: Db, account: Account): Promise<Account> {
     .onConflict((it) => it.column('slug').doNothing())
     .execute()
   return (await findBySlug(db, account.slug)) as Account
+}
+
+/**
+ * The account of a wallet, with its empty balance. Made when it is new.
+ *
+ * @param slugs what it may be called, the best first
+ */
+export async function ensureWallet(
+  db: Db,
+  it: { accountId: string; address: Hex; slugs: Iterable<string> },
+): Promise<Account> {
+  for (const slug of it.slugs) {
+    const known = await findByAddress(db, it.address)
+    if (known) return known
+    await db
+      .insertInto('account')
+      .values({ account_id: it.accountId, slug, kind: 'wallet', address: it.address })
+      .onConflict((on) => on.doNothing())
+      .execute()
+    const made = await findByAddress(db, it.address)
+    if (!made) continue
+    await createLedgerAccount(db, made.accountId)
+    return made
+  }
+  throw new Error(`No name is free for ${it.address}.`)
+}
+
+/** @param address in lower case */
+export async function findByAddress(db: Db, address: string): Promise<Account | undefined> {
+  const row = await db
+    .selectFrom('account')
+    .selectAll()
+    .where('address', '=', address)
+    .executeTakeFirst()
+  return row && toAccount(row)
 }
 
 const toAccount = (row: { account_id: string; slug: string; kind: Account['kind'] }): Account => ({

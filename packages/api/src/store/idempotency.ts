@@ -5,6 +5,7 @@ import type { Db } from './database.ts'
 export interface StoredAnswer {
   status: number
   body: string
+  receipt: string | null
 }
 
 /** An unfinished request is taken to be lost after this long, and its key may be used again. */
@@ -55,7 +56,7 @@ export async function begin(
     )
   }
   if (row?.status != null && row.body != null)
-    return { answer: { status: row.status, body: row.body } }
+    return { answer: { status: row.status, body: row.body, receipt: row.receipt } }
   throw new JackError('conflict', 'A request with this Idempotency-Key is under way.', {
     hint: 'Wait for its answer, then repeat the request to read it.',
     retryAfterSeconds: 1,
@@ -67,11 +68,11 @@ export async function finish(
   db: Db,
   accountId: string,
   key: string,
-  { status, body }: StoredAnswer,
+  { status, body, receipt }: StoredAnswer,
 ): Promise<void> {
   await db
     .updateTable('idempotency')
-    .set({ status, body })
+    .set({ status, body, receipt })
     .where('account_id', '=', accountId)
     .where('key', '=', key)
     .execute()

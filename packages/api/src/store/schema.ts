@@ -1,4 +1,5 @@
 import type { ColumnType, Generated, JSONColumnType } from 'kysely'
+import type { ChargeState } from '../Charge.ts'
 import type { ChannelDescriptor, CloseReason, SessionStatus } from '../Session.ts'
 import type { ProjectTables } from './tables.ts'
 
@@ -121,7 +122,7 @@ export interface ChargeTable {
   amount_micro_usd: bigint
   scope: string
   credential: string
-  state: 'authorized' | 'broadcasting' | 'paid' | 'failed'
+  state: ChargeState
   created_at: Date
   settled_at: Date | null
 }

@@ -133,5 +133,6 @@ export interface ProjectTables {
     created_at: DefaultNow
     work_id: string
     lost: Generated<boolean>
+    receipt: string | null
   }
 }

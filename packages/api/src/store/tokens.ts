@@ -96,6 +96,7 @@ export async function authenticate(
       tokenId: row.token_id,
       projectId: row.project_id,
       dailyCapMicroUsd: row.daily_cap_micro_usd,
+      funding: { kind: 'balance' },
     },
     expiresAt: row.expires_at,
   }

@@ -43,6 +43,7 @@ export async function testCloud(env: Record<string, string> = {}): Promise<TestC
     JACK_DATA: dataDir,
     JACK_POOL_SIZE: '2',
     JACK_REQUESTS_PER_MINUTE: '100000',
+    JACK_CHAIN: 'none',
     ...env,
   })
   const cloud = await startCloud(

@@ -17,6 +17,7 @@ export async function admitDeploy(
   project: string,
   manifest: Manifest,
 ): Promise<void> {
+  if (payer.funding.kind !== 'balance') return
   const { availableMicroUsd } = await balanceOf(jack.db, payer.accountId)
   if (availableMicroUsd >= prices.deploy) return
   const existing = await projects.find(jack.db, payer.accountId, project)

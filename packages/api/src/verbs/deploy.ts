@@ -4,26 +4,26 @@ import {
   fromUsd,
   limits,
   type Manifest,
-  prices,
   toUsd,
 } from '@jackcloud/sdk/wire'
 import { blobsOf, canonicalVersion, sizeOf, type Version, versionOf } from '../Deployment.ts'
 import { JackError } from '../Errors.ts'
 import { projectLabel } from '../Host.ts'
 import type { Jack } from '../jack.ts'
-import { type Payer, requireProject, spendingToken } from '../Payer.ts'
+import { deployTerms, type Payer, requireProject } from '../Payer.ts'
 import { expiryOf, isExpired, type Project, warningsOf } from '../Project.ts'
 import { stillSuspended } from '../Suspension.ts'
 import type { Db } from '../store/database.ts'
 import * as deployments from '../store/deployments.ts'
 import type { Claim } from '../store/idempotency.ts'
-import { capture, release, reserve } from '../store/ledger.ts'
+import { capture } from '../store/ledger.ts'
 import * as projects from '../store/projects.ts'
 import { include } from '../store/runtime.ts'
 import { forgetStrikes } from '../store/suspensions.ts'
 import { changeProject } from './change-project.ts'
 import { checkVersion, missingServices, requireBlobs } from './check-version.ts'
 import { goLive } from './go-live.ts'
+import { collect, release, reserve, type Work } from './hold.ts'
 import { loadApp } from './load-app.ts'
 import { verify } from './verify.ts'
 import { withTurn } from './with-turn.ts'
@@ -46,6 +46,8 @@ export interface Deploy {
  */
 export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<DeployResponse> {
   const { manifest } = it
+  const terms = deployTerms(payer)
+  requireLifetime(manifest, terms.ttlHours)
   const version = versionOf(manifest, defaultCompatibilityDate)
   const digest = jack.sha256(canonicalVersion(version))
   await checkVersion(jack, version)
@@ -61,7 +63,7 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
       created: false,
       deduplicated: false,
       warnings,
-      chargedMicroUsd: prices.deploy,
+      chargedMicroUsd: terms.priceMicroUsd,
     })
   }
   if (existing) requireUpdatable(existing, manifest)
@@ -84,21 +86,21 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
   const env = await mergedEnv(jack, existing, manifest)
   const envRevision = manifest.env ? jack.newId('env') : project.envRevision
 
-  await reserve(jack.db, {
+  const work: Work = {
     id: deploymentId,
-    accountId: payer.accountId,
-    amountMicroUsd: prices.deploy,
+    amountMicroUsd: terms.priceMicroUsd,
     kind: 'deploy',
     ref: deploymentId,
     projectId: project.projectId,
-    token: spendingToken(payer),
-  })
+  }
+  await reserve(jack, payer, work)
   try {
     const app = await loadApp(jack, { ...project, envRevision }, { deploymentId, version }, env)
     if (version.main !== null) await jack.engine.put(app)
     const live = await withTurn(jack, project.projectId, deploymentId, async () => {
       await verify(jack, app, version, manifest.verify ?? [])
       await jack.blobs.sync(blobsOf(version).map((blob) => blob.sha256))
+      await collect(jack, payer, work)
       return changeProject(jack, project.label, async (db) => {
         if (!(await keep(db))) return undefined
         const live = await makeLive(db)
@@ -109,7 +111,7 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
     // Somebody deployed the very same meanwhile: once is enough, and costs once.
     if (!live) {
       await jack.engine.remove(deploymentId)
-      await release(jack.db, deploymentId)
+      await release(jack, payer, deploymentId)
       return await deploy(jack, payer, it)
     }
     return present(jack, live, deploymentId, version, {
@@ -117,11 +119,11 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
       created: !existing,
       deduplicated: false,
       warnings,
-      chargedMicroUsd: prices.deploy,
+      chargedMicroUsd: terms.priceMicroUsd,
     })
   } catch (error) {
     await jack.engine.remove(deploymentId)
-    await release(jack.db, deploymentId)
+    await release(jack, payer, deploymentId)
     // Its verification may have kept something for a project that never was.
     if (!existing && !(await projects.findById(jack.db, project.projectId)))
       await jack.engine.data.remove(project.projectId)
@@ -158,8 +160,8 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
 
   async function makeLive(db: Db): Promise<Project> {
     await forgetStrikes(db, project.projectId)
-    await include(db, project.projectId, prices.deployIncludedRuntime)
-    const ttlHours = manifest.ttl_hours ?? project.ttlHours
+    await include(db, project.projectId, terms.includedMicroUsd)
+    const ttlHours = manifest.ttl_hours ?? ttlOf(existing, terms.ttlHours)
     return goLive(
       jack,
       db,
@@ -176,6 +178,23 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
       },
     )
   }
+}
+
+/** What is paid once lives so long; what lives longer by other means is not shortened. */
+const ttlOf = (existing: Project | undefined, ttlHours: number | null): number | null =>
+  existing?.status === 'active' && existing.ttlHours === null
+    ? null
+    : (ttlHours ?? existing?.ttlHours ?? null)
+
+function requireLifetime(manifest: Manifest, ttlHours: number | null): void {
+  if (ttlHours === null || (manifest.ttl_hours ?? 0) <= ttlHours) return
+  throw new JackError(
+    'invalid_request',
+    `A deploy that is paid once lives for ${ttlHours} hours.`,
+    {
+      hint: 'Leave ttl_hours out, or pay from a session: it lives as long as it is paid for.',
+    },
+  )
 }
 
 function requireUpdatable(existing: Project, manifest: Manifest): void {

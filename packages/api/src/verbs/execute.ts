@@ -10,11 +10,12 @@ import {
 import { JackError } from '../Errors.ts'
 import type { ExecutionLimits, Outcome } from '../engine/Engine.ts'
 import type { Jack } from '../jack.ts'
-import { type Payer, spendingToken } from '../Payer.ts'
+import type { Payer } from '../Payer.ts'
 import { mapStack } from '../Stack.ts'
 import type { Claim } from '../store/idempotency.ts'
-import { capture, release, reserve, settleLost } from '../store/ledger.ts'
+import { capture, settleLost } from '../store/ledger.ts'
 import { bundleExecution } from './bundle-execution.ts'
+import { collect, release, reserve, type Work } from './hold.ts'
 
 /**
  * Runs a program once. It is charged as soon as it has started, also when it throws or hits a limit; a program that
@@ -32,7 +33,13 @@ export async function execute(
   const executionId = await idOf(jack, claim)
   const allowed = { ...jack.config.execution }
   if (request.timeout_ms) allowed.wallMs = Math.min(allowed.wallMs, request.timeout_ms)
-  const bundle = await bundleAndReserve(jack, payer, request, executionId)
+  const work: Work = {
+    id: executionId,
+    amountMicroUsd: prices.execution,
+    kind: 'execution',
+    ref: executionId,
+  }
+  const bundle = await bundleAndReserve(jack, payer, request, work)
 
   let started = false
   let outcome: Outcome
@@ -51,35 +58,39 @@ export async function execute(
     })
   } catch (error) {
     // Whoever leaves while the program runs has had it run.
-    if (started && signal.aborted) await capture(jack.db, { id: executionId })
-    else await release(jack.db, executionId)
+    if (started && signal.aborted && payer.funding.kind !== 'charge')
+      await capture(jack.db, { id: executionId })
+    else await release(jack, payer, executionId)
     throw error
   }
+  await collect(jack, payer, work)
   // The price is set aside already: whether it is captured now or in a moment, nobody sees a difference.
   jack.captures.add(executionId)
   return answer(executionId, outcome, allowed, bundle)
 }
 
-/** The compiler and the database work at the same time. Who can't be bundled keeps the price. */
+/**
+ * The compiler and the database work at the same time, and who can't be bundled keeps the price. What costs the payer a
+ * transaction waits for the compiler.
+ */
 async function bundleAndReserve(
   jack: Jack,
   payer: Payer,
   request: ExecuteRequest,
-  executionId: string,
+  work: Work,
 ): Promise<Bundle> {
+  const { funding } = payer
+  if (funding.kind === 'charge' || (funding.kind === 'session' && funding.opening)) {
+    const bundle = await bundleExecution(jack, request)
+    await reserve(jack, payer, work)
+    return bundle
+  }
   const [bundled, reserved] = await Promise.allSettled([
     bundleExecution(jack, request),
-    reserve(jack.relaxedDb, {
-      id: executionId,
-      accountId: payer.accountId,
-      amountMicroUsd: prices.execution,
-      kind: 'execution',
-      ref: executionId,
-      token: spendingToken(payer),
-    }),
+    reserve(jack, payer, work, jack.relaxedDb),
   ])
   if (bundled.status === 'rejected') {
-    if (reserved.status === 'fulfilled') await release(jack.relaxedDb, executionId)
+    if (reserved.status === 'fulfilled') await release(jack, payer, work.id)
     throw bundled.reason
   }
   if (reserved.status === 'rejected') throw reserved.reason

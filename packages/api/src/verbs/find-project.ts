@@ -1,4 +1,5 @@
 import { JackError } from '../Errors.ts'
+import { parseHost } from '../Host.ts'
 import type { Jack } from '../jack.ts'
 import { type Payer, requireProject } from '../Payer.ts'
 import type { Project } from '../Project.ts'
@@ -17,4 +18,31 @@ export async function findProject(jack: Jack, payer: Payer, ref: string): Promis
   }
   requireProject(payer, project.projectId)
   return project
+}
+
+/**
+ * Any project, which anybody may pay for: by its live URL, its label ("brave-otter-api") or its id; or by name one of the
+ * payer's own. Throws `not_found`.
+ */
+export async function findAnyProject(jack: Jack, payer: Payer, ref: string): Promise<Project> {
+  const label = labelOf(jack, ref)
+  const project =
+    (await projects.find(jack.db, payer.accountId, ref)) ??
+    (await projects.findById(jack.db, ref)) ??
+    (label === null ? undefined : await projects.findByLabel(jack.db, label))
+  if (project) return project
+  throw new JackError('not_found', `There is no project at "${ref.slice(0, 100)}".`, {
+    hint: 'Name the live URL of the project, such as https://brave-otter-api.example.',
+  })
+}
+
+function labelOf(jack: Jack, ref: string): string | null {
+  if (!ref.includes('.')) return ref
+  try {
+    const { hostname } = new URL(ref.includes('://') ? ref : `https://${ref}`)
+    const target = parseHost(hostname, jack.config.domain)
+    return target.kind === 'project' ? target.label : null
+  } catch {
+    return null
+  }
 }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Payer } from '../Payer.ts'
 import { withdraw } from '../store/ledger.ts'
 import { audit } from '../store/ledgerAudit.ts'
 import * as projects from '../store/projects.ts'
@@ -334,12 +335,11 @@ test('only an admin adds money, only more than nothing, and a repeated key adds 
 })
 
 test('a cloud for others gives no money away', async () => {
-  const { addBalance } = await import('./add-balance.ts')
+  const { fund } = await import('./fund.ts')
   const jack = { ...cloud.jack, config: { ...cloud.jack.config, local: false } }
-  const payer = { accountId: await accountId() } as Parameters<typeof addBalance>[1]
-  await expect(addBalance(jack, payer, { id: 'x', amountMicroUsd: 1n })).rejects.toMatchObject({
-    code: 'forbidden',
-  })
+  const payer = { accountId: await accountId(), funding: { kind: 'balance' } } as Payer
+  const it = { id: 'x', amountMicroUsd: 1n, accountId: payer.accountId, projectId: null }
+  await expect(fund(jack, payer, it)).rejects.toMatchObject({ code: 'payment_required' })
 })
 
 test('nobody resumes or reads what belongs to another', async () => {

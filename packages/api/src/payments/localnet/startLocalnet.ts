@@ -91,3 +91,28 @@ export async function startLocalnet(options: LocalnetOptions = {}): Promise<Loca
     },
   }
 }
+
+/** A local chain that somebody else started. */
+export async function joinLocalnet(
+  rpcUrl: string,
+): Promise<Pick<Localnet, 'rpcUrl' | 'chainId' | 'token' | 'faucet' | 'stop'>> {
+  const ask = async (method: string, ...params: unknown[]) => {
+    const response = await fetch(rpcUrl, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+    })
+    const { result, error } = (await response.json()) as { result?: string; error?: object }
+    if (error) throw new Error(`${method}: ${JSON.stringify(error)}`)
+    return result as string
+  }
+  return {
+    rpcUrl,
+    chainId: Number(await ask('eth_chainId')),
+    token: PATH_USD,
+    faucet: async (address) => {
+      await ask('tempo_fundAddress', address)
+    },
+    stop: async () => {},
+  }
+}

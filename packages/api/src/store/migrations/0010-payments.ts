@@ -80,6 +80,8 @@ create table charge (
 );
 create index charge_unsettled on charge (created_at) where state in ('authorized', 'broadcasting');
 
+alter table idempotency add column receipt text;
+
 alter table ledger_reservation add column session_id text references session;
 create index ledger_reservation_session on ledger_reservation (session_id)
   where session_id is not null and settled_at is null;
@@ -107,6 +109,7 @@ create function session_pay(
 declare
   v_it session;
   v_old ledger_reservation;
+  v_voucher voucher;
   v_now timestamptz;
 begin
   select * into v_it from session where channel_id = p_channel for update;
@@ -126,15 +129,18 @@ begin
   end if;
   if v_it.status <> 'open' then outcome := 'closed'; return; end if;
   if p_cumulative > deposit then outcome := 'over_deposit'; return; end if;
-  if exists (select from voucher where challenge_id = p_challenge)
-    or exists (select from spent_challenge where challenge_id = p_challenge) then
+  -- Once; and once more for work that was not delivered.
+  select * into v_voucher from voucher where challenge_id = p_challenge;
+  if found and not (v_voucher.session_id = v_it.session_id and exists (
+    select from ledger_reservation where reservation_id = v_voucher.work_id and captured_micro_usd = 0)) then
     outcome := 'used'; return;
   end if;
   if coalesce(p_amount, 0) > greatest(authorized, p_cumulative) - committed then
     outcome := 'insufficient'; return;
   end if;
 
-  insert into voucher values (p_challenge, v_it.session_id, p_cumulative, p_signature, p_id, v_now);
+  insert into voucher values (p_challenge, v_it.session_id, p_cumulative, p_signature, p_id, v_now)
+    on conflict (challenge_id) do update set work_id = excluded.work_id, at = excluded.at;
   committed := committed + coalesce(p_amount, 0);
   update session set
     authorized_micro_usd = greatest(authorized, p_cumulative),

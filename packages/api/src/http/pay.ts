@@ -1,0 +1,259 @@
+import { fromUsd, type Operation, prices } from '@jackcloud/sdk/wire'
+import type { Context } from 'hono'
+import type { JackError } from '../Errors.ts'
+import type { Jack } from '../jack.ts'
+import { type Payer, requireScope, walletPayer } from '../Payer.ts'
+import type { Offer, Payments, Presented } from '../payments/Payments.ts'
+import { isPayable, paymentProblem } from '../payments/problems.ts'
+import * as sessions from '../store/sessions.ts'
+import { type Management, manageSession } from '../verbs/manage-session.ts'
+import { openSession } from '../verbs/open-session.ts'
+import { requirePayments } from '../verbs/require-payments.ts'
+import { isPayment, requirePayer } from './authenticate.ts'
+import type { Door } from './Door.ts'
+
+/** What a request is about, as far as paying for it goes. */
+export interface Purchase {
+  operation: Pick<Operation, 'method' | 'price' | 'scope'>
+  /** In base64; null for a request without a body. */
+  bodySha256: string | null
+  /** What the body says, for the price `amount`. */
+  amountUsd?: string | undefined
+}
+
+/** Method, path and query: what a challenge is good for. */
+const scopeOf = (c: Context<Door>): string => {
+  const { pathname, search } = new URL(c.req.url)
+  return `${c.req.method} ${pathname}${search}`
+}
+
+/** What the request costs a wallet. What costs nothing asks for a proof of identity. */
+function offerOf(c: Context<Door>, { operation, bodySha256, amountUsd }: Purchase): Offer {
+  return {
+    scope: scopeOf(c),
+    realm: new URL(c.req.url).hostname,
+    ...(bodySha256 !== null && { bodySha256 }),
+    ...priceOf(operation.price, amountUsd),
+  }
+}
+
+function priceOf(price: Operation['price'], amountUsd: string | undefined) {
+  switch (price) {
+    case 'execution':
+      return { sessionMicroUsd: prices.execution, chargeMicroUsd: prices.execution }
+    case 'deploy':
+      return { sessionMicroUsd: prices.deploy, chargeMicroUsd: prices.charge.deploy }
+    case 'amount': {
+      const microUsd = fromUsd(amountUsd ?? '1')
+      return { sessionMicroUsd: microUsd, chargeMicroUsd: microUsd }
+    }
+    case undefined:
+      return { chargeMicroUsd: 0n }
+  }
+}
+
+/** What a wallet sent with the request, read once. */
+async function presentedIn(c: Context<Door>, payments: Payments): Promise<Presented | null> {
+  const header = c.req.header('authorization')
+  if (header === undefined || !isPayment(header)) return null
+  const presented = c.get('presented') ?? (await payments.read(header))
+  c.set('presented', presented)
+  return presented
+}
+
+/**
+ * Who asks, and what pays: the account of a token, or that of a wallet that answered our challenge for this very
+ * request. Throws 401 for a stranger, and 402 with challenges where a wallet could pay or prove itself.
+ */
+export async function identify(c: Context<Door>, jack: Jack, it: Purchase): Promise<Payer> {
+  const { scope } = it.operation
+  const payer = c.get('payer')
+  if (payer) {
+    if (scope !== null) requireScope(payer, scope)
+    return payer
+  }
+  if (!jack.payments || !canPay(c, jack, it.operation)) return requirePayer(null)
+  const offer = offerOf(c, it)
+  c.set('offer', offer)
+  const presented = await presentedIn(c, jack.payments)
+  if (!presented) throw paymentRequired(offer)
+  requireMatch(presented, offer)
+  return payerOf(jack, presented)
+}
+
+/**
+ * Whether a request without a token may still be somebody's. Everybody may buy; what costs nothing is for owners, and only
+ * who speaks the protocol is told how to prove to be one.
+ */
+export const canPay = (c: Context<Door>, jack: Jack, operation: Purchase['operation']): boolean =>
+  jack.payments !== null &&
+  c.get('payer') === null &&
+  (operation.price !== undefined ||
+    c.req.header('accept-payment') !== undefined ||
+    isPayment(c.req.header('authorization') ?? ''))
+
+function paymentRequired(offer: Offer): JackError {
+  return paymentProblem(
+    'payment-required',
+    offer.sessionMicroUsd === undefined
+      ? 'Prove which wallet you are: it costs nothing.'
+      : 'This is paid for by the request.',
+    {
+      hint: 'Answer one of the challenges in WWW-Authenticate with a wallet (https://mpp.dev), or send a token.',
+      next: [
+        { command: 'jack wallet create', when: 'to pay with a wallet' },
+        { command: 'jack login', when: 'to sign in with a token' },
+      ],
+    },
+  )
+}
+
+/** A credential is good for the request that its challenge was made for, at the price of now. */
+function requireMatch(presented: Presented, offer: Offer): void {
+  const microUsd = isSession(presented) ? offer.sessionMicroUsd : offer.chargeMicroUsd
+  const wrong =
+    presented.scope !== offer.scope
+      ? 'another route'
+      : presented.bodySha256 !== (offer.bodySha256 ?? null)
+        ? 'another body'
+        : presented.amountMicroUsd !== microUsd
+          ? 'another price'
+          : null
+  if (wrong) {
+    throw paymentProblem(
+      'invalid-challenge',
+      `The challenge was made for ${wrong} than this request has.`,
+      {
+        hint: 'Answer the challenge of the very request that you send.',
+      },
+    )
+  }
+}
+
+const isSession = ({ kind }: Presented): boolean => kind !== 'proof' && kind !== 'charge'
+
+async function payerOf(jack: Jack, it: Presented): Promise<Payer> {
+  switch (it.kind) {
+    case 'proof': {
+      if (!(await sessions.useChallenge(jack.db, it.challengeId, it.expiresAt)))
+        throw paymentProblem('invalid-challenge', 'This proof was used before.')
+      return walletPayer(await jack.wallets.accountOf(it.payer), { kind: 'balance' })
+    }
+    case 'voucher':
+      return walletPayer(await jack.wallets.accountOf(it.session.payer), {
+        kind: 'session',
+        voucher: it.voucher,
+        opening: null,
+        accepted: null,
+      })
+    case 'open':
+      return walletPayer(await jack.wallets.accountOf(it.opening.payer), {
+        kind: 'session',
+        voucher: it.voucher,
+        opening: it.opening,
+        accepted: null,
+      })
+    case 'charge': {
+      const { challengeId, scope, payer, amountMicroUsd, txHash, credential } = it
+      return walletPayer(await jack.wallets.accountOf(payer), {
+        kind: 'charge',
+        charge: { challengeId, scope, payer, amountMicroUsd, txHash, credential },
+        paidBy: null,
+      })
+    }
+    default:
+      throw paymentProblem('verification-failed', 'This credential pays for nothing.', {
+        hint: 'A top-up and a close are sent without a body.',
+      })
+  }
+}
+
+/**
+ * A POST without a body buys nothing: with a session's credential it changes that session, and is answered with 204.
+ * Undefined when the request is something else.
+ */
+export async function manage(
+  c: Context<Door>,
+  jack: Jack,
+  it: Purchase,
+): Promise<Response | undefined> {
+  if (!jack.payments || it.bodySha256 !== null) return undefined
+  const offer = offerOf(c, it)
+  c.set('offer', offer)
+  const presented = await presentedIn(c, jack.payments)
+  if (!presented || !isSession(presented)) return undefined
+  if (presented.scope !== offer.scope)
+    throw paymentProblem('invalid-challenge', 'The challenge was made for another route.')
+  const session = await manageSession(jack, presented as Management)
+  const { challengeId } = presented
+  const receipt = jack.payments.receipt({
+    challengeId,
+    session,
+    ...(session.txHash && { txHash: session.txHash }),
+  })
+  return c.body(null, 204, { 'payment-receipt': receipt, 'cache-control': 'no-store' })
+}
+
+/**
+ * What a client that forgot its session asks with HEAD: who proves to be a payer gets the state of his open session in
+ * the headers, and reuses its channel.
+ */
+export async function bootstrap(c: Context<Door>, jack: Jack, it: Purchase): Promise<Response> {
+  const payments = requirePayments(jack)
+  const offer: Offer = { scope: scopeOf(c), realm: new URL(c.req.url).hostname, chargeMicroUsd: 0n }
+  c.set('offer', offer)
+  const presented = await presentedIn(c, payments)
+  if (!presented) throw paymentRequired(offer)
+  requireMatch(presented, offer)
+  const { accountId } = await payerOf(jack, presented)
+  const session = await sessions.openSessionOf(jack.db, accountId)
+  return c.body(null, 204, {
+    'cache-control': 'no-store',
+    ...(session && it.operation.price && payments.snapshot(session)),
+  })
+}
+
+/**
+ * The receipt of a success. What turned out to cost nothing (a deploy that changed nothing) still accepts the voucher, so
+ * that both sides count on from the same.
+ */
+export async function receiptOf(jack: Jack, payer: Payer | null): Promise<string | null> {
+  if (!payer || !jack.payments) return null
+  const { funding } = payer
+  if (funding.kind === 'charge') {
+    const { challengeId } = funding.charge
+    return funding.paidBy && jack.payments.receipt({ challengeId, txHash: funding.paidBy })
+  }
+  if (funding.kind !== 'session') return null
+  if (!funding.accepted) {
+    const openTx = await openSession(jack, payer, funding)
+    funding.accepted = { ...(await sessions.pay(jack.db, funding.voucher, null)), openTx }
+  }
+  const { accepted, voucher } = funding
+  return jack.payments.receipt({
+    challengeId: voucher.challengeId,
+    session: { ...accepted, channelId: voucher.channelId },
+    ...(accepted.openTx && { txHash: accepted.openTx }),
+  })
+}
+
+/** Under which key a request is done once: its own, or that of the challenge that pays for it. */
+export const keyOf = (c: Context<Door>): string | undefined => {
+  const presented = c.get('presented')
+  return (
+    c.req.header('idempotency-key') ??
+    (presented && presented.kind !== 'proof' ? `challenge:${presented.challengeId}` : undefined)
+  )
+}
+
+/** The challenges to answer an error with. */
+export const challengesFor = (c: Context<Door>, jack: Jack, error: JackError): string[] => {
+  const offer = c.get('offer')
+  return jack.payments && offer && isPayable(error) ? jack.payments.challenges(offer) : []
+}
+
+/** Whether an error may come from somebody who forges credentials. */
+export const isForgery = (c: Context<Door>, error: JackError): boolean =>
+  isPayable(error) &&
+  c.req.header('authorization') !== undefined &&
+  /malformed|invalid|verification/.test(error.type)

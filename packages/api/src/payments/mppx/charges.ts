@@ -1,0 +1,112 @@
+import { Credential } from 'mppx'
+import { Store, tempo } from 'mppx/server'
+import { parseAbiItem } from 'viem'
+import { getBlockNumber, getLogs } from 'viem/actions'
+import type { Charge } from '../../Charge.ts'
+import { JackError } from '../../Errors.ts'
+import type { Hex } from '../../Session.ts'
+import { keccakOf } from '../keccak.ts'
+import { ChargeFailed } from '../Payments.ts'
+import type { ChainClient, PaymentsConfig } from './config.ts'
+import { refused } from './opening.ts'
+
+/** Throws a payment problem unless the chain would take the charge now. Nothing moves. */
+export async function validateCharge(
+  client: ChainClient,
+  config: PaymentsConfig,
+  charge: Charge,
+): Promise<void> {
+  const credential = Credential.deserialize(charge.credential) as never
+  try {
+    await methodOf(client, config).validate({ credential, request: requestOf(credential) })
+  } catch (cause) {
+    throw refused(cause, 'The charge is not valid')
+  }
+}
+
+/**
+ * Sends a charge and waits until it is final. Throws `ChargeFailed` when it surely is not paid and never will be;
+ * anything else says that nobody knows, and `findCharge` will tell.
+ */
+export async function sendCharge(
+  client: ChainClient,
+  config: PaymentsConfig,
+  charge: Charge,
+): Promise<Hex> {
+  const credential = Credential.deserialize(charge.credential) as never
+  let sent = false
+  const noting = Object.assign(Object.create(client), {
+    request: (it: { method: string }, options?: unknown) => {
+      sent ||= it.method.startsWith('eth_sendRawTransaction')
+      return client.request(it as never, options as never)
+    },
+  }) as ChainClient
+  try {
+    const method = methodOf(noting, config)
+    const receipt = await method.broadcast({ credential, request: requestOf(credential) })
+    return (receipt as { reference: Hex }).reference
+  } catch (cause) {
+    if (!sent) throw new ChargeFailed('The charge was not sent.', { cause })
+    const txHash = await findCharge(client, config, charge)
+    if (txHash) return txHash
+    // The chain itself said no, instead of nothing.
+    if (isRefusal(cause)) throw new ChargeFailed('The chain refused the charge.', { cause })
+    throw new JackError('unavailable', 'The chain does not say whether the charge was paid.', {
+      hint: 'Send the same request again, with the same credential: it is not paid twice.',
+      retryAfterSeconds: 2,
+      cause,
+    })
+  }
+}
+
+/** The transaction that paid a charge, found by the memo that binds it to its challenge; null when there is none. */
+export async function findCharge(
+  client: ChainClient,
+  config: PaymentsConfig,
+  { payer, challengeId }: Pick<Charge, 'payer' | 'challengeId'>,
+): Promise<Hex | null> {
+  const latest = await getBlockNumber(client, { cacheTime: 0 })
+  const logs = await getLogs(client, {
+    address: config.token,
+    event: transferWithMemo,
+    args: { from: payer, to: config.payee },
+    fromBlock: latest > lookBack ? latest - lookBack : 0n,
+    toBlock: latest,
+  })
+  const nonce = keccakOf(challengeId).toString('hex', 0, 7)
+  return logs.find((it) => it.args.memo?.endsWith(nonce))?.transactionHash ?? null
+}
+
+/** Blocks; a charge can be sent for a minute at most, and a recovery comes soon after. */
+const lookBack = 5_000n
+
+const transferWithMemo = parseAbiItem(
+  'event TransferWithMemo(address indexed from, address indexed to, uint256 amount, bytes32 indexed memo)',
+)
+
+/** Replays are our database's matter (table `charge`), so that each use of the method has an empty memory. */
+function methodOf(client: ChainClient, config: PaymentsConfig) {
+  const method = tempo.charge({
+    chainId: config.chainId,
+    currency: config.token,
+    recipient: config.payee,
+    getClient: () => client,
+    store: Store.memory(),
+    ...(config.feePayer && { account: config.feePayer, feePayer: config.feePayer }),
+  })
+  return method as unknown as Record<
+    'validate' | 'broadcast',
+    (it: { credential: never; request: never }) => Promise<unknown>
+  >
+}
+
+const requestOf = (credential: never): never =>
+  (credential as { challenge: { request: never } }).challenge.request
+
+function isRefusal(error: unknown): boolean {
+  for (let at = error, depth = 0; at instanceof Error && depth < 6; at = at.cause, depth++) {
+    if (['RpcRequestError', 'ExecutionRevertedError', 'MismatchError'].includes(at.name))
+      return true
+  }
+  return false
+}

@@ -1,0 +1,91 @@
+import { Receipt } from 'mppx'
+import { Session as MppSession } from 'mppx/tempo'
+import { createClient, http } from 'viem'
+import type { Hex, Session } from '../../Session.ts'
+import type { Payments } from '../Payments.ts'
+import { booksOf } from './books.ts'
+import { chainOf } from './chains.ts'
+import { challengesOf } from './challenges.ts'
+import { channelsOf } from './channels.ts'
+import { findCharge, sendCharge, validateCharge } from './charges.ts'
+import type { ChainClient, PaymentsConfig } from './config.ts'
+import { readCredential } from './credentials.ts'
+import { openChannel, topUpChannel } from './opening.ts'
+
+/** Payments by the Machine Payments Protocol on a Tempo chain. */
+export function createPayments(
+  config: PaymentsConfig,
+  it: { now(): Date; sessionOf(channelId: Hex): Promise<Session | undefined> },
+): Payments {
+  const client: ChainClient = createClient({
+    chain: chainOf(config),
+    transport: http(config.rpcUrl, { timeout: 15_000, retryCount: 2 }),
+    account: config.operator,
+    pollingInterval: 100,
+  })
+  const { token, payee, escrow, operator, feePayer } = config
+  const access = {
+    client,
+    token,
+    payee,
+    escrow,
+    operator,
+    feePayer: feePayer ?? undefined,
+    feeToken: token,
+  }
+  return {
+    ...channelsOf(access),
+    ...booksOf(access),
+    chain: {
+      id: config.chainId,
+      rpcUrl: config.rpcUrl,
+      token: config.token,
+      payee: config.payee,
+      operator: config.operator.address.toLowerCase() as Hex,
+      escrow: config.escrow,
+    },
+    challenges: (offer) => challengesOf(config, offer, it.now()),
+    read: (header) => readCredential({ config, ...it }, header),
+    receipt: ({ challengeId, session, txHash }) =>
+      session
+        ? MppSession.Precompile.Protocol.serializeSessionReceipt(
+            MppSession.Precompile.Protocol.createSessionReceipt({
+              challengeId,
+              channelId: session.channelId,
+              acceptedCumulative: session.authorizedMicroUsd,
+              spent: session.committedMicroUsd,
+              ...(txHash && { txHash }),
+            }),
+          )
+        : Receipt.serialize({
+            method: 'tempo',
+            status: 'success',
+            timestamp: it.now().toISOString(),
+            reference: txHash ?? challengeId,
+          }),
+    snapshot: (session) => ({
+      'payment-session': session.channelId,
+      'payment-session-snapshot': MppSession.serializeSnapshot({
+        acceptedCumulative: session.authorizedMicroUsd.toString(),
+        chainId: session.chainId,
+        channelId: session.channelId,
+        deposit: session.depositMicroUsd.toString(),
+        descriptor: session.descriptor as never,
+        escrow: session.escrow,
+        highestVoucher: {
+          channelId: session.channelId,
+          cumulativeAmount: session.authorizedMicroUsd.toString(),
+          signature: session.signature,
+        },
+        requiredCumulative: session.committedMicroUsd.toString(),
+        settled: session.settledMicroUsd.toString(),
+        spent: session.committedMicroUsd.toString(),
+      }),
+    }),
+    open: (opening) => openChannel(client, config, opening),
+    topUp: (topUp) => topUpChannel(client, config, topUp),
+    validateCharge: (charge) => validateCharge(client, config, charge),
+    sendCharge: (charge) => sendCharge(client, config, charge),
+    findCharge: (charge) => findCharge(client, config, charge),
+  }
+}

@@ -1,0 +1,21 @@
+import { SignatureEnvelope, TxEnvelopeTempo } from 'ox/tempo'
+import type { Hex } from '../../Session.ts'
+
+/**
+ * Who signed a Tempo transaction, from the signature itself: a transaction that waits for a sponsor names its sender, and
+ * anybody can name anybody. Null when it is unsigned, or signed by a key that acts for a wallet, which only the chain can
+ * tell.
+ */
+export function senderOf(serialized: Hex): Hex | null {
+  try {
+    const transaction = TxEnvelopeTempo.deserialize(serialized as TxEnvelopeTempo.Serialized)
+    const signature = transaction.signature
+    if (!signature || !['secp256k1', 'p256', 'webAuthn'].includes(signature.type)) return null
+    const payload = TxEnvelopeTempo.getSignPayload(TxEnvelopeTempo.from(transaction))
+    const address = SignatureEnvelope.extractAddress({ payload, signature })
+    if (!SignatureEnvelope.verify(signature, { address, payload })) return null
+    return address.toLowerCase() as Hex
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,127 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
+import type { Config } from '../Config.ts'
+import type { Hex, Session } from '../Session.ts'
+import { readSecret, writeSecret } from '../store/keyFile.ts'
+import type { PaymentsConfig } from './mppx/config.ts'
+import { createPayments } from './mppx/index.ts'
+import type { Payments } from './Payments.ts'
+
+export interface OpenPayments {
+  payments: Payments
+  /** A development wallet that has money; null on a chain where money is worth something. */
+  wallet: { address: Hex; privateKey: Hex } | null
+  close(): Promise<void>
+}
+
+const networks = {
+  moderato: { chainId: 42_431, rpcUrl: 'https://rpc.moderato.tempo.xyz' },
+  mainnet: { chainId: 4_217, rpcUrl: 'https://rpc.tempo.xyz' },
+} as const
+
+/** Where channels are kept, on every Tempo chain (TIP-1034). */
+const escrow: Hex = '0x4d50500000000000000000000000000000000000'
+
+/**
+ * Opens payments as the configuration says; null when there shall be none. A local chain is started, with its keys and a
+ * development wallet in the data directory. Throws an Error that names what is missing for any other chain.
+ */
+export async function openPayments(
+  config: Config,
+  log: Logger,
+  sessionOf: (channelId: Hex) => Promise<Session | undefined>,
+): Promise<OpenPayments | null> {
+  const { chain, payee, secrets, operatorKey, feePayerKey, token } = config.payments
+  if (chain === 'none') return null
+  const hooks = { now: () => new Date(), sessionOf }
+  if (chain === 'local') return openLocal(config, log, hooks)
+
+  const missing = [
+    ...(payee ? [] : ['JACK_PAYEE']),
+    ...(operatorKey ? [] : ['JACK_OPERATOR_KEY']),
+    ...(secrets?.length ? [] : ['JACK_MPP_SECRET']),
+  ]
+  if (!payee || !operatorKey || !secrets?.length)
+    throw new Error(`To be paid on ${chain}, set ${missing.join(', ')}.`)
+  const { chainId, rpcUrl } = networks[chain]
+  const payments = createPayments(
+    {
+      chainId,
+      rpcUrl: config.payments.rpcUrl ?? rpcUrl,
+      token,
+      payee,
+      escrow,
+      operator: privateKeyToAccount(operatorKey),
+      feePayer: feePayerKey ? privateKeyToAccount(feePayerKey) : null,
+      secrets: longSecrets(secrets),
+      suggestedDepositMicroUsd: 5_000_000n,
+    },
+    hooks,
+  )
+  return { payments, wallet: null, close: async () => {} }
+}
+
+/** The keys of a local cloud are made on the first start. Its payee is no colder than the rest: the money is none. */
+async function openLocal(
+  config: Config,
+  log: Logger,
+  hooks: Parameters<typeof createPayments>[1],
+): Promise<OpenPayments> {
+  const { joinLocalnet, startLocalnet } = await import('./localnet/startLocalnet.ts')
+  const given = config.payments
+  const kept = (name: string, make: () => string) => keptSecret(join(config.dataDir, name), make)
+  const operator = privateKeyToAccount(
+    given.operatorKey ?? ((await kept('operator.key', generatePrivateKey)) as Hex),
+  )
+  const payeeKey = (await kept('payee.key', generatePrivateKey)) as Hex
+  const privateKey = (await kept('wallet.key', generatePrivateKey)) as Hex
+  const wallet = privateKeyToAccount(privateKey)
+  const secret = await kept('mpp.secret', () => randomBytes(32).toString('base64url'))
+
+  const chain = given.rpcUrl
+    ? await joinLocalnet(given.rpcUrl)
+    : await startLocalnet({
+        dataDir: join(config.dataDir, 'chain'),
+        port: given.chainPort,
+        logger: { info: (text) => log.info(text), warn: (text) => log.warn(text) },
+      })
+  const firstRun = join(config.dataDir, 'wallet.funded')
+  if ((await readSecret(firstRun)) === undefined) {
+    await chain.faucet(wallet.address)
+    await chain.faucet(operator.address)
+    await writeSecret(firstRun, 'yes')
+  }
+  const paymentsConfig: PaymentsConfig = {
+    chainId: chain.chainId,
+    rpcUrl: chain.rpcUrl,
+    token: chain.token.toLowerCase() as Hex,
+    payee: given.payee ?? (privateKeyToAccount(payeeKey).address.toLowerCase() as Hex),
+    escrow,
+    operator,
+    feePayer: given.feePayerKey ? privateKeyToAccount(given.feePayerKey) : null,
+    secrets: longSecrets(given.secrets?.length ? given.secrets : [secret]),
+    suggestedDepositMicroUsd: 5_000_000n,
+  }
+  return {
+    payments: createPayments(paymentsConfig, hooks),
+    wallet: { address: wallet.address.toLowerCase() as Hex, privateKey },
+    close: () => chain.stop(),
+  }
+}
+
+async function keptSecret(path: string, make: () => string): Promise<string> {
+  const known = await readSecret(path)
+  if (known !== undefined) return known
+  const made = make()
+  await writeSecret(path, made)
+  return made
+}
+
+function longSecrets(secrets: readonly string[]): readonly [string, ...string[]] {
+  const [first, ...rest] = secrets
+  if (first === undefined || secrets.some((it) => it.length < 32))
+    throw new Error('Each of JACK_MPP_SECRET has 32 characters or more: openssl rand -base64 32')
+  return [first, ...rest]
+}

@@ -1,0 +1,122 @@
+import { sql } from 'kysely'
+import type { Charge, ChargeState } from '../Charge.ts'
+import type { Hex } from '../Session.ts'
+import type { Db } from './database.ts'
+
+/*
+ * One-off charges, by challenge. A charge pays for one piece of work: whichever holds it when it is sent. After work
+ * that was not delivered it can be held by other work, and what was paid by then is in the balance.
+ */
+
+export interface KnownCharge {
+  challengeId: string
+  accountId: string
+  creditAccountId: string
+  payer: Hex
+  workId: string
+  amountMicroUsd: bigint
+  txHash: Hex
+  credential: string
+  scope: string
+  state: ChargeState
+  createdAt: Date
+}
+
+/** Takes a charge for a piece of work. Answers its state, or null when other work has it. */
+export async function take(
+  db: Db,
+  charge: Charge,
+  it: { workId: string; accountId: string; creditAccountId: string },
+  now: Date,
+): Promise<ChargeState | null> {
+  const { rows } = await sql<{ work_id: string; state: ChargeState }>`
+    insert into charge as had (challenge_id, tx_hash, account_id, credit_account_id, work_id, amount_micro_usd, scope,
+      credential, state, created_at)
+    values (${charge.challengeId}, ${charge.txHash}, ${it.accountId}, ${it.creditAccountId}, ${it.workId},
+      ${charge.amountMicroUsd}, ${charge.scope}, ${charge.credential}, 'authorized', ${now})
+    on conflict (challenge_id) do update set work_id = excluded.work_id
+      where had.tx_hash = excluded.tx_hash and had.state in ('authorized', 'paid')
+        and had.credit_account_id = excluded.credit_account_id
+        and not exists (select from ledger_reservation r
+          where r.reservation_id = had.work_id and r.captured_micro_usd is distinct from 0)
+    returning work_id, state`.execute(db)
+  const [taken] = rows
+  if (taken) return taken.state
+  const known = await db
+    .selectFrom('charge')
+    .select(['work_id', 'state', 'tx_hash'])
+    .where('challenge_id', '=', charge.challengeId)
+    .executeTakeFirst()
+  if (!known || known.tx_hash !== charge.txHash) return null
+  return known.work_id === it.workId || known.state === 'broadcasting' || known.state === 'failed'
+    ? known.state
+    : null
+}
+
+/**
+ * From here on nobody else sends it. `sent` when this work's charge was sent before, and null when other work has it.
+ */
+export async function beginSending(
+  db: Db,
+  challengeId: string,
+  workId: string,
+): Promise<'begun' | 'sent' | null> {
+  const { numUpdatedRows } = await db
+    .updateTable('charge')
+    .set({ state: 'broadcasting' })
+    .where('challenge_id', '=', challengeId)
+    .where('work_id', '=', workId)
+    .where('state', '=', 'authorized')
+    .executeTakeFirst()
+  if (numUpdatedRows > 0n) return 'begun'
+  const known = await db
+    .selectFrom('charge')
+    .select('work_id')
+    .where('challenge_id', '=', challengeId)
+    .executeTakeFirst()
+  return known?.work_id === workId ? 'sent' : null
+}
+
+/** What became of it on chain. Once it is paid or failed it stays so: then false. */
+export async function settled(
+  db: Db,
+  challengeId: string,
+  state: 'paid' | 'failed',
+  now: Date,
+  txHash?: Hex,
+): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable('charge')
+    .set({ state, settled_at: now, ...(txHash && { tx_hash: txHash }) })
+    .where('challenge_id', '=', challengeId)
+    .where('state', 'in', ['authorized', 'broadcasting'])
+    .executeTakeFirst()
+  return numUpdatedRows > 0n
+}
+
+/** Charges of which nobody knows what became, oldest first. */
+export async function unsettled(db: Db, before: Date): Promise<KnownCharge[]> {
+  const rows = await db
+    .selectFrom('charge')
+    .innerJoin('account', 'account.account_id', 'charge.account_id')
+    .selectAll('charge')
+    .select('account.address')
+    .where('state', 'in', ['authorized', 'broadcasting'])
+    .where('charge.created_at', '<', before)
+    .orderBy('charge.created_at')
+    .limit(500)
+    .execute()
+  return rows.map((row) => ({
+    challengeId: row.challenge_id,
+    accountId: row.account_id,
+    creditAccountId: row.credit_account_id,
+    payer: row.address as Hex,
+    workId: row.work_id,
+    amountMicroUsd: row.amount_micro_usd,
+    txHash: row.tx_hash as Hex,
+    credential: row.credential,
+    scope: row.scope,
+    state: row.state,
+    createdAt: row.created_at,
+  }))
+}

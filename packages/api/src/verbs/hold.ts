@@ -1,0 +1,173 @@
+import { JackError } from '../Errors.ts'
+import type { Jack } from '../jack.ts'
+import type { ChargeKind } from '../Ledger.ts'
+import { type Payer, spendingToken } from '../Payer.ts'
+import { ChargeFailed, type Payments } from '../payments/Payments.ts'
+import { paymentProblem, sessionProblem } from '../payments/problems.ts'
+import * as charges from '../store/charges.ts'
+import type { Db } from '../store/database.ts'
+import * as ledger from '../store/ledger.ts'
+import * as sessions from '../store/sessions.ts'
+import { openSession } from './open-session.ts'
+import { requirePayments } from './require-payments.ts'
+
+export interface Work {
+  /** Of the reservation; the same one takes once. */
+  id: string
+  amountMicroUsd: bigint
+  kind: ChargeKind
+  ref: string
+  projectId?: string
+}
+
+/**
+ * Sets aside what work costs, whatever pays for it. A charge is only checked: it is sent by `collect`, when there is
+ * something to deliver.
+ *
+ * Throws `insufficient_balance`, `budget_exceeded`, or a payment problem; then nothing was paid.
+ *
+ * @param db for a balance; vouchers are always written durably
+ */
+export async function reserve(
+  jack: Jack,
+  payer: Payer,
+  work: Work,
+  db: Db = jack.db,
+): Promise<void> {
+  const { funding, accountId } = payer
+  switch (funding.kind) {
+    case 'balance':
+      await ledger.reserve(db, { ...work, accountId, token: spendingToken(payer) })
+      return
+    case 'session': {
+      const openTx = funding.opening && (await openSession(jack, payer, funding))
+      try {
+        const accepted = await sessions.pay(jack.db, funding.voucher, work)
+        funding.accepted = { ...accepted, openTx }
+      } catch (error) {
+        throw sessionProblem(error)
+      }
+      return
+    }
+    case 'charge': {
+      const payments = requirePayments(jack)
+      const { charge } = funding
+      await payments.validateCharge(charge)
+      const it = { workId: work.id, accountId, creditAccountId: accountId }
+      await takeCharge(jack, charge, it)
+    }
+  }
+}
+
+/** Takes a charge for work: throws when other work has it, and when it failed. */
+export async function takeCharge(
+  jack: Jack,
+  charge: Parameters<typeof charges.take>[1],
+  it: Parameters<typeof charges.take>[2],
+): Promise<void> {
+  const state = await charges.take(jack.db, charge, it, jack.now())
+  if (state === 'failed') throw chargeFailed()
+  if (state === null) throw chargeUsed()
+}
+
+const chargeUsed = () =>
+  new JackError('conflict', 'This payment was used for another request.', {
+    hint: 'Ask again without it, and pay the challenge that comes.',
+  })
+
+/**
+ * Makes sure that what was set aside is there to be captured: sends a charge, and waits until the chain has it. For
+ * everything else it is there already. Throws a payment problem when the charge is not paid, and `unavailable` when
+ * nobody knows.
+ */
+export async function collect(jack: Jack, payer: Payer, work: Work): Promise<void> {
+  const { funding, accountId } = payer
+  if (funding.kind !== 'charge') return
+  funding.paidBy = await collectCharge(jack, funding.charge, work.id, {
+    accountId,
+    then: (db) => ledger.reserve(db, { ...work, accountId }),
+  })
+}
+
+/** Sends a charge for work that took it, and adds it to a balance. Once, however often it is asked for. */
+export async function collectCharge(
+  jack: Jack,
+  charge: Parameters<typeof charges.take>[1],
+  workId: string,
+  credit: { accountId: string; projectId?: string; then?(db: Db): Promise<unknown> },
+): Promise<`0x${string}`> {
+  const payments = requirePayments(jack)
+  const { challengeId } = charge
+  const sending = await charges.beginSending(jack.db, challengeId, workId)
+  if (sending === null) throw chargeUsed()
+  const txHash =
+    sending === 'begun' ? await send(jack, payments, charge) : await payments.findCharge(charge)
+  if (!txHash) {
+    throw new JackError(
+      'unavailable',
+      'This payment is under way, and nobody knows yet how it ends.',
+      {
+        hint: 'Send the same request again: it is not paid twice.',
+        retryAfterSeconds: 2,
+      },
+    )
+  }
+  await jack.db.transaction().execute(async (db) => {
+    await charges.settled(db, challengeId, 'paid', jack.now(), txHash)
+    await creditCharge(db, {
+      challengeId,
+      txHash,
+      amountMicroUsd: charge.amountMicroUsd,
+      ...credit,
+    })
+    await credit.then?.(db)
+  })
+  return txHash
+}
+
+/** What a charge paid comes into a balance, once. */
+export async function creditCharge(
+  db: Db,
+  it: {
+    challengeId: string
+    txHash: string
+    amountMicroUsd: bigint
+    accountId: string
+    projectId?: string
+  },
+): Promise<void> {
+  await ledger.grant(db, {
+    id: `charge:${it.challengeId}`,
+    accountId: it.accountId,
+    amountMicroUsd: it.amountMicroUsd,
+    kind: 'fund',
+    ref: it.txHash,
+    projectId: it.projectId ?? null,
+  })
+}
+
+async function send(jack: Jack, payments: Payments, charge: Parameters<typeof charges.take>[1]) {
+  try {
+    return await payments.sendCharge(charge)
+  } catch (error) {
+    if (!(error instanceof ChargeFailed)) throw error
+    await charges.settled(jack.db, charge.challengeId, 'failed', jack.now())
+    throw chargeFailed(error)
+  }
+}
+
+const chargeFailed = (cause?: unknown) =>
+  paymentProblem(
+    'verification-failed',
+    'The charge was not paid: the chain did not take the transaction.',
+    {
+      hint: 'See whether the wallet has enough of the token for the price and the fee, and pay the new challenge.',
+      cause,
+    },
+  )
+
+/** Gives back what was set aside, unless it was captured. A charge that was not sent yet never will be for this. */
+export async function release(jack: Jack, payer: Payer, id: string): Promise<void> {
+  if (payer.funding.kind === 'charge') await ledger.settleLost(jack.db, id)
+  else await ledger.release(jack.db, id)
+}

@@ -1,0 +1,55 @@
+import { JackError } from '../Errors.ts'
+import type { Jack } from '../jack.ts'
+import { walletPayer } from '../Payer.ts'
+import type { Presented } from '../payments/Payments.ts'
+import { sessionProblem } from '../payments/problems.ts'
+import type { Authorization, Hex } from '../Session.ts'
+import * as sessions from '../store/sessions.ts'
+import { closeSession } from './close-session.ts'
+import { openSession } from './open-session.ts'
+import { requirePayments } from './require-payments.ts'
+
+export type Management = Extract<Presented, { kind: 'open' | 'voucher' | 'top-up' | 'close' }>
+
+/**
+ * What a client wants of its session without buying anything: open it, authorize more, deposit more, close it.
+ * Answers the state of the session after it.
+ */
+export async function manageSession(
+  jack: Jack,
+  it: Management,
+): Promise<Authorization & { channelId: Hex; txHash: Hex | null }> {
+  if (it.kind === 'top-up') {
+    const { channelId } = it.session
+    const session = await current(jack, channelId)
+    const { depositMicroUsd } = await requirePayments(jack).topUp({ ...it, session })
+    await sessions.toppedUp(jack.db, channelId, depositMicroUsd)
+    return { ...session, depositMicroUsd, channelId, txHash: null }
+  }
+  if (it.kind === 'close') {
+    const { channelId, sessionId } = await current(jack, it.session.channelId)
+    const closed = await closeSession(jack, sessionId, 'asked')
+    return { ...closed, channelId, txHash: closed.closeTx }
+  }
+  const { voucher } = it
+  let txHash: Hex | null = null
+  if (it.kind === 'open') {
+    const account = await jack.wallets.accountOf(it.opening.payer)
+    const { opening } = it
+    txHash = await openSession(jack, walletPayer(account, { kind: 'balance' }), {
+      voucher,
+      opening,
+    })
+  }
+  try {
+    return { ...(await sessions.pay(jack.db, voucher, null)), channelId: voucher.channelId, txHash }
+  } catch (error) {
+    throw sessionProblem(error)
+  }
+}
+
+async function current(jack: Jack, channelId: Hex) {
+  const session = await sessions.findByChannel(jack.db, channelId)
+  if (!session) throw new JackError('not_found', 'There is no such session.')
+  return session
+}

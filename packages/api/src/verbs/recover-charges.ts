@@ -1,0 +1,31 @@
+import type { Jack } from '../jack.ts'
+import * as charges from '../store/charges.ts'
+import { creditCharge } from './hold.ts'
+import { resumeProjects } from './resume-projects.ts'
+
+/**
+ * Finds out what became of charges whose end nobody saw: what the chain has is added to the balance that it was for, and
+ * what it can not have any more has failed.
+ */
+export async function recoverCharges(jack: Jack): Promise<void> {
+  if (!jack.payments) return
+  const now = jack.now()
+  for (const it of await charges.unsettled(jack.db, new Date(now.getTime() - seenAfterMs))) {
+    const txHash = await jack.payments.findCharge(it)
+    if (txHash) {
+      await jack.db.transaction().execute(async (db) => {
+        if (!(await charges.settled(db, it.challengeId, 'paid', now, txHash))) return
+        await creditCharge(db, { ...it, txHash, accountId: it.creditAccountId })
+      })
+      await resumeProjects(jack, { accountId: it.creditAccountId })
+      jack.log.warn({ challengeId: it.challengeId, txHash }, 'a charge was found on chain')
+    } else if (now.getTime() - it.createdAt.getTime() > hopelessAfterMs) {
+      await charges.settled(jack.db, it.challengeId, 'failed', now)
+    }
+  }
+}
+
+/** Whoever sends a charge now may still be waiting for it. */
+const seenAfterMs = 60_000
+/** A challenge is good for five minutes, and the transaction for less. */
+const hopelessAfterMs = 600_000
