@@ -1,12 +1,11 @@
 import { readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
+import solc from 'solc'
 import type { Hex } from 'viem'
 
 const SOURCE = new URL('ChannelReserve.sol', import.meta.url)
 
 /** Compiles `ChannelReserve.sol`. Always gives the same bytes: nothing in them names the machine or its paths. */
 export async function compileReserve(): Promise<{ runtimeCode: Hex }> {
-  const solc = createRequire(import.meta.url)('solc') as { compile(input: string): string }
   const output: Output = JSON.parse(
     solc.compile(
       JSON.stringify({

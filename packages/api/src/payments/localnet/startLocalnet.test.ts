@@ -1,13 +1,29 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { appendFile, cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { gzipSync } from 'node:zlib'
 import { Mppx as Client, tempo as paying } from 'mppx/client'
 import { tempo as charging, Mppx as Server, Store } from 'mppx/server'
 import { Session } from 'mppx/tempo'
-import { type Account, createClient, type Hex, http } from 'viem'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import {
+  type Account,
+  type Address,
+  createClient,
+  encodeAbiParameters,
+  type Hex,
+  http,
+  keccak256,
+  pad,
+  toHex,
+} from 'viem'
+import { generatePrivateKey, mnemonicToAccount, privateKeyToAddress } from 'viem/accounts'
+import { prepareTransactionRequest, signTransaction } from 'viem/actions'
+import { Actions } from 'viem/tempo'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { runChild } from '../../store/testing/child.ts'
 import { type Localnet, startLocalnet } from './startLocalnet.ts'
-import { balanceOf, clientOf, newWallet, testChain } from './testing.ts'
+import { balanceOf, clientOf, newWallet, openChannel, testChain } from './testing.ts'
 
 const { Chain } = Session.Precompile
 const chain = testChain()
@@ -81,32 +97,208 @@ test('mppx charges, and opens a channel, on a chain that was never told about it
   })
 })
 
+test('many wallets pay at the same time, each for its own', async () => {
+  const net = await chain()
+  const payee = await newWallet(net, 0n)
+  const payers = await Promise.all(Array.from({ length: 6 }, () => newWallet(net)))
+  const shops = payers.map((payer) => shop(net, payee, payer))
+  const statuses = await Promise.all(shops.flatMap(({ buy }) => [buy('session'), buy('charge')]))
+  expect(statuses).toEqual(Array(12).fill(200))
+  expect(await balanceOf(net, payee.address)).toBe(60_000n)
+  const ids = shops.map((it) => it.channelId())
+  const states = await Chain.getChannelStatesBatch(clientOf(net, payee), ids)
+  expect(states.map((it) => it.deposit)).toEqual(Array(6).fill(5_000_000n))
+})
+
+test('after a while in which nobody paid, paying works at once', async () => {
+  const net = await chain()
+  const { buy } = shop(net, await newWallet(net, 0n), await newWallet(net))
+  const block = await net.rpc('eth_blockNumber')
+  await sleep(6_000)
+  expect(await net.rpc('eth_blockNumber')).toBe(block)
+  expect(await buy('charge')).toBe(200)
+})
+
+test('the faucet gives 1,000 USD, or what was asked for, also through the RPC', async () => {
+  const net = await chain()
+  const address = privateKeyToAddress(generatePrivateKey())
+  await net.faucet(address)
+  expect(await balanceOf(net, address)).toBe(1_000_000_000n)
+  await Promise.all([net.faucet(address, 1n), net.faucet(address, 1n), net.faucet(address, 1n)])
+  expect(await balanceOf(net, address)).toBe(1_000_000_003n)
+  const hashes = await ask(net.rpcUrl, 'tempo_fundAddress', address)
+  expect(hashes).toHaveLength(2)
+  expect(await balanceOf(net, address)).toBe(2_000_000_003n)
+  await expect(ask(net.rpcUrl, 'tempo_fundAddress', 'me')).rejects.toThrow('needs an address')
+  await expect(net.faucet('me' as Hex)).rejects.toThrow('Address "me" is invalid')
+})
+
 describe('what is kept', () => {
   test('balances, channels and receipts are there after a restart, and it goes on', async () => {
-    const dataDir = await mkdtemp(join(tmpdir(), 'jack-chain-'))
-    onTestFinished(() => rm(dataDir, { recursive: true }))
-    const first = await startLocalnet({ dataDir })
-    onTestFinished(first.stop)
+    const dataDir = await newFolder()
+    const first = await start(dataDir)
     const payee = await newWallet(first, 0n)
     const payer = await newWallet(first)
     const { buy, channelId } = shop(first, payee, payer)
     expect(await buy('session')).toBe(200)
+    const block = await ask(first.rpcUrl, 'eth_getBlockByNumber', 'latest', false)
+    const [hash] = (block as { transactions: Hex[] }).transactions
     const balance = await balanceOf(first, payer.address)
     await first.stop()
 
-    const second = await startLocalnet({ dataDir })
-    onTestFinished(second.stop)
+    const second = await start(dataDir)
     expect(await balanceOf(second, payer.address)).toBe(balance)
     const client = clientOf(second, payer)
     expect((await Chain.getChannelState(client, channelId())).deposit).toBe(5_000_000n)
+    expect(await ask(second.rpcUrl, 'eth_getTransactionReceipt', hash)).toMatchObject({
+      status: '0x1',
+    })
     expect(await shop(second, payee, payer).buy('charge')).toBe(200)
+  })
+
+  test('an account that was emptied, and a channel that was closed, stay so', async () => {
+    const dataDir = await newFolder()
+    const first = await start(dataDir)
+    // It had tokens from the start of the chain.
+    const rich = mnemonicToAccount('test test test test test test test test test test test junk', {
+      addressIndex: 9,
+    })
+    const slot = balanceSlot(rich.address)
+    await first.rpc('anvil_setStorageAt', first.token, slot, pad('0x0', { size: 32 }))
+    expect(await balanceOf(first, rich.address)).toBe(0n)
+    const payer = await newWallet(first)
+    const { id, descriptor } = await openChannel(first, payer, { payee: payer.address })
+    await Chain.closeOnChain(clientOf(first, payer), descriptor, 0n, 0n, '0x')
+    await first.stop()
+
+    const second = await start(dataDir)
+    expect(await balanceOf(second, rich.address)).toBe(0n)
+    const state = await Chain.getChannelState(clientOf(second, payer), id)
+    expect(state).toEqual({ settled: 0n, deposit: 0n, closeRequestedAt: 0 })
+  })
+
+  test('whatever was answered to a transaction is there after a kill -9, and its nonces are used', async () => {
+    const dataDir = await newFolder()
+    const first = await start(dataDir)
+    const payee = await newWallet(first, 0n)
+    const payer = await newWallet(first)
+    const { buy, channelId } = shop(first, payee, payer)
+    expect(await buy('session')).toBe(200)
+    expect(await buy('charge')).toBe(200)
+    const raw = await signedTransfer(first, payer, payee.address)
+    await ask(first.rpcUrl, 'eth_sendRawTransactionSync', raw)
+    const balances = [await balanceOf(first, payer.address), await balanceOf(first, payee.address)]
+    // What is on disk at this moment is what a kill leaves.
+    const killed = await newFolder()
+    await cp(dataDir, killed, { recursive: true })
+    await appendFile(join(killed, 'chain-1337.1.journal'), '{"raw":"0x76f8')
+
+    const second = await start(killed)
+    expect([
+      await balanceOf(second, payer.address),
+      await balanceOf(second, payee.address),
+    ]).toEqual(balances)
+    const client = clientOf(second, payer)
+    expect((await Chain.getChannelState(client, channelId())).deposit).toBe(5_000_000n)
+    // anvil takes it, and does not do it again.
+    await ask(second.rpcUrl, 'eth_sendRawTransaction', raw)
+    expect(await balanceOf(second, payee.address)).toBe(balances[1])
+    expect(await shop(second, payee, payer).buy('charge')).toBe(200)
+  })
+
+  test('hundreds of transactions are kept as well, and the journal of them stays short', async () => {
+    const dataDir = await newFolder()
+    const first = await start(dataDir)
+    const address = privateKeyToAddress(generatePrivateKey())
+    for (let i = 0; i < 230; i++) await first.faucet(address, 1n)
+    const killed = await newFolder()
+    await cp(dataDir, killed, { recursive: true })
+    expect(await readdir(killed)).toEqual(['chain-1337.3.journal', 'chain-1337.3.json.gz'])
+    expect(await balanceOf(await start(killed), address)).toBe(230n)
+  })
+
+  test('a chain of another id is another chain', async () => {
+    const dataDir = await newFolder()
+    const one = await start(dataDir)
+    const payer = await newWallet(one)
+    await one.stop()
+    const other = await start(dataDir, { chainId: 42431 })
+    expect(await ask(other.rpcUrl, 'eth_chainId')).toBe('0xa5bf')
+    expect(await balanceOf(other, payer.address)).toBe(0n)
+    await other.stop()
+    expect(await balanceOf(await start(dataDir), payer.address)).toBe(1_000_000_000n)
+  })
+
+  test.each([
+    ['a checkpoint that is cut off', '1.json.gz', (bytes: Buffer) => bytes.subarray(0, -100)],
+    ['a checkpoint with a bit turned', '1.json.gz', flip],
+    ['a checkpoint of something else', '1.json.gz', () => gzipSync('{"accounts":1}')],
+    ['a checkpoint that is gone', '1.json.gz', () => undefined],
+    ['a journal with a line of something else', '1.journal', () => Buffer.from('{}\n')],
+    [
+      'a journal with a transaction that cannot be',
+      '1.journal',
+      () => Buffer.from('{"raw":"0x76","at":1795290000}\n'),
+    ],
+  ])('%s is found out, and nothing starts anew in silence', async (_, name, damage) => {
+    const dataDir = await newFolder()
+    const first = await start(dataDir)
+    await newWallet(first)
+    const killed = await newFolder()
+    await cp(dataDir, killed, { recursive: true })
+    const path = join(killed, `chain-1337.${name}`)
+    const content = damage(await readFile(path))
+    await (content ? writeFile(path, content) : rm(path))
+    const before = await readdir(killed)
+    await expect(startLocalnet({ dataDir: killed })).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('What the local chain keeps is damaged'),
+    })
+    expect(await readdir(killed)).toEqual(before)
+  })
+})
+
+describe('its process', () => {
+  test('does not outlive a server that was killed', async () => {
+    const dataDir = await newFolder()
+    const server = runChild(hold, [dataDir])
+    const { pid, rpcUrl } = JSON.parse(await server.ready)
+    const address = privateKeyToAddress(generatePrivateKey())
+    await ask(rpcUrl, 'tempo_fundAddress', address)
+    expect(isAlive(pid)).toBe(true)
+    await server.kill()
+    await vi.waitFor(() => expect(isAlive(pid)).toBe(false), 5_000)
+    expect(await balanceOf(await start(dataDir), address)).toBe(1_000_000_000n)
+  })
+
+  test('is started again as it was when it is killed', async () => {
+    const net = await start(await newFolder())
+    const payer = await newWallet(net)
+    const { id } = await openChannel(net, payer, { payee: payer.address })
+    const { pid } = net
+    process.kill(pid, 'SIGKILL')
+    await vi.waitFor(() => expect(net.pid).not.toBe(pid), 10_000)
+    const state = await Chain.getChannelState(clientOf(net, payer), id)
+    expect(state.deposit).toBe(5_000_000n)
+  })
+
+  test('is gone after stop, which can be asked for twice', async () => {
+    const net = await startLocalnet()
+    const { pid } = net
+    await Promise.all([net.stop(), net.stop()])
+    expect(isAlive(pid)).toBe(false)
+    await expect(ask(net.rpcUrl, 'eth_chainId')).rejects.toThrow()
+  })
+
+  test('is gone when its port is taken', async () => {
+    const { rpcUrl } = await chain()
+    const port = Number(new URL(rpcUrl).port)
+    await expect(startLocalnet({ port })).rejects.toMatchObject({ code: 'EADDRINUSE' })
   })
 })
 
 test('strangers cannot bend the rules of the chain', async () => {
   const { rpcUrl } = await chain()
-  const stranger = createClient({ transport: http(rpcUrl, { retryCount: 0 }) })
-  const request = stranger.request as (it: object) => Promise<unknown>
   const dev = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266'
   for (const [method, ...params] of [
     ['anvil_setBalance', dev, '0x1'],
@@ -116,7 +308,81 @@ test('strangers cannot bend the rules of the chain', async () => {
     ['eth_sendTransaction', { from: dev, to: dev }],
     ['eth_sendUnsignedTransaction', { from: dev, to: dev }],
     ['eth_sign', dev, '0x00'],
+    ['eth_signTypedData_v4', dev, {}],
+    ['personal_sign', '0x00', dev],
     ['debug_traceCall', {}],
-  ])
-    await expect(request({ method, params })).rejects.toThrow(`does not offer ${method}`)
+    ['Anvil_setBalance', dev, '0x1'],
+  ] as const)
+    await expect(ask(rpcUrl, method, ...params)).rejects.toThrow(`does not offer ${method}`)
+  expect(await ask(rpcUrl, 'txpool_status')).toEqual({ pending: '0x0', queued: '0x0' })
+  expect(await ask(rpcUrl, 'net_version')).toBe('1337')
 })
+
+test('a transaction that has to wait for another does not hold up the rest', async () => {
+  const net = await chain()
+  const payer = await newWallet(net)
+  // For a transaction as Ethereum has them, anvil wants ether.
+  await net.rpc('anvil_setBalance', payer.address, toHex(10n ** 18n))
+  const early = await payer.signTransaction({
+    chainId: net.chainId,
+    nonce: 5,
+    to: payer.address,
+    gas: 100_000n,
+    maxFeePerGas: 20_000_000_000n,
+    maxPriorityFeePerGas: 0n,
+  })
+  const [hash] = await Promise.all([
+    ask(net.rpcUrl, 'eth_sendRawTransaction', early),
+    net.faucet(payer.address),
+  ])
+  expect(await ask(net.rpcUrl, 'eth_getTransactionReceipt', hash)).toBeNull()
+  await expect(ask(net.rpcUrl, 'eth_sendRawTransaction', '0x76')).rejects.toThrow()
+  await expect(ask(net.rpcUrl, 'eth_sendRawTransaction', 76)).rejects.toThrow()
+})
+
+const hold = new URL('../testing/holdChain.ts', import.meta.url)
+
+async function newFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'jack-chain-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+async function start(dataDir: string, options = {}): Promise<Localnet> {
+  const net = await startLocalnet({ dataDir, ...options })
+  onTestFinished(net.stop)
+  return net
+}
+
+/** Asks as a stranger does. */
+async function ask(rpcUrl: string, method: string, ...params: unknown[]): Promise<unknown> {
+  const stranger = createClient({ transport: http(rpcUrl, { retryCount: 0 }) })
+  return stranger.request({ method, params } as never)
+}
+
+/** A transfer with an expiring nonce, signed and not sent. */
+async function signedTransfer(net: Localnet, from: Account, to: Address): Promise<Hex> {
+  const client = clientOf(net, from)
+  const call = Actions.token.transfer.call({ token: net.token, to, amount: 7n } as never)
+  const request = { calls: [call], nonceKey: 'expiring', feeToken: net.token }
+  const prepared = await prepareTransactionRequest(client, request as never)
+  return signTransaction(client, prepared as never)
+}
+
+/** Where a token keeps what an address has. */
+const balanceSlot = (address: Address): Hex =>
+  keccak256(encodeAbiParameters([{ type: 'address' }, { type: 'uint256' }], [address, 9n]))
+
+function flip(bytes: Buffer): Buffer {
+  const middle = bytes.length >> 1
+  bytes.writeUInt8(bytes.readUInt8(middle) ^ 1, middle)
+  return bytes
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { type Address, getAddress, isAddress } from 'viem'
 import { type Anvil, RpcError } from './anvil.ts'
-import { openChain } from './chain.ts'
+import { Chain } from './chain.ts'
 import { noMemory, openMemory } from './memory.ts'
 import { createProxy } from './proxy.ts'
 
@@ -26,6 +26,8 @@ export interface Localnet {
   faucet(address: Address, microUsd?: bigint): Promise<void>
   /** The node behind the RPC, which does whatever it is asked: for tests, and never for strangers. */
   rpc: Anvil['rpc']
+  /** Of the node. */
+  readonly pid: number
   startedMs: number
   /** Everything is on disk and no process is left when it resolves. */
   stop(): Promise<void>
@@ -45,33 +47,53 @@ export async function startLocalnet(options: LocalnetOptions = {}): Promise<Loca
   const startedAt = performance.now()
   const { dataDir, port = 0, chainId = 1337, logger } = options
   const memory = dataDir === undefined ? noMemory : await openMemory(dataDir, chainId)
-  const chain = await openChain({ chainId, memory })
-  let stopping = false
-  void chain.ended.then((why) => {
-    if (!stopping) logger?.warn(`The local chain ended unexpectedly (${why}).`)
-  })
-  const server = createProxy((method, params) =>
-    method === 'tempo_fundAddress' ? fund(params[0]) : chain.answer(method, params),
-  )
+  let chain = await Chain.open({ chainId, memory })
+  const { reserve } = chain
 
-  async function fund(address: unknown) {
+  let stopping = false
+  let repairing: Promise<void> = Promise.resolve()
+  const guard = () => {
+    void chain.anvil.ended.then((why) => {
+      if (stopping) return
+      logger?.warn(`The local chain ended unexpectedly (${why}).`)
+      if (dataDir !== undefined) repairing = repair()
+    })
+  }
+  const repair = async () => {
+    await chain.stop()
+    try {
+      chain = await Chain.open({ chainId, memory })
+      logger?.info('The local chain runs again.')
+      guard()
+    } catch (error) {
+      logger?.warn(`The local chain did not start again: ${(error as Error).message}`)
+    }
+  }
+  guard()
+
+  const fund = async (address: unknown) => {
     if (typeof address !== 'string' || !isAddress(address, { strict: false }))
       throw new RpcError({ code: -32602, message: 'tempo_fundAddress needs an address.' })
     const first = await chain.give(PATH_USD, address, GIFT_MICRO_USD)
     return [first, await chain.give(ALPHA_USD, address, GIFT_MICRO_USD)]
   }
-
+  const server = createProxy((method, params) =>
+    method === 'tempo_fundAddress' ? fund(params[0]) : chain.answer(method, params),
+  )
   try {
     server.listen(port, '127.0.0.1')
     await once(server, 'listening')
   } catch (error) {
+    stopping = true
     await chain.stop()
     throw error
   }
+
   const stop = async () => {
     stopping = true
     server.close()
     server.closeAllConnections()
+    await repairing
     await chain.stop()
   }
   let stopped: Promise<void> | undefined
@@ -79,11 +101,14 @@ export async function startLocalnet(options: LocalnetOptions = {}): Promise<Loca
     rpcUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     chainId,
     token: PATH_USD,
-    reserve: chain.reserve,
+    reserve,
     faucet: async (address, microUsd = GIFT_MICRO_USD) => {
       await chain.give(PATH_USD, getAddress(address), microUsd)
     },
-    rpc: chain.rpc,
+    get pid() {
+      return chain.anvil.pid
+    },
+    rpc: (method, ...params) => chain.anvil.rpc(method, ...params),
     startedMs: Math.round(performance.now() - startedAt),
     stop: () => {
       stopped ??= stop()
