@@ -29,6 +29,7 @@ const byCode: Record<string, number> = {
   insufficient_balance: exit.payment,
   budget_exceeded: exit.payment,
   project_suspended: exit.payment,
+  spending_limit: exit.payment,
   missing_files: exit.program,
   code_too_large: exit.program,
   body_too_large: exit.program,

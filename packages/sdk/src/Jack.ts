@@ -4,10 +4,12 @@ import { importSql } from './importSql.ts'
 import { JackError } from './JackError.ts'
 import { type FileBytes, multipart } from './multipart.ts'
 import { type Answer, type Input, type Query, routes } from './operations.ts'
+import { walletOf } from './wallet/index.ts'
+import type { WalletOptions } from './wallet/wallet.ts'
 import type { LogEntry } from './wire/Log.ts'
 import type { OperationName } from './wire/operations.ts'
 
-export interface JackOptions {
+export interface JackOptions extends Partial<WalletOptions> {
   /** Where the API answers. Default: a Jack Cloud on this machine, "http://127.0.0.1:8787". */
   url?: string | undefined
   /** A token ("jkt_..."). */
@@ -42,7 +44,8 @@ export type Jack = ReturnType<typeof createJack>
  * const { result } = await jack.execute({ code: 'export const run = (n) => n * 2', input: 21 }) // 42
  */
 export function createJack(options: JackOptions = {}) {
-  const connection = connect(options)
+  const wallet = walletOf(options)
+  const connection = { ...connect(options), payer: wallet?.payer }
   const url = connection.url
 
   /** One operation: path parameters in their order, and what goes with them. */
@@ -57,6 +60,9 @@ export function createJack(options: JackOptions = {}) {
   return {
     /** Where the API answers. */
     url,
+
+    /** What pays, when there is an `account`. */
+    wallet: wallet?.own,
 
     /** Runs a program once in a fresh isolate and answers what its `run` returned. */
     execute: (request: Input<'execute'>, { signal, idempotencyKey }: PostOptions = {}) =>

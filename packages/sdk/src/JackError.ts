@@ -1,8 +1,8 @@
 import type { ErrorCode } from './wire/codes.ts'
 import type { Next, Problem } from './wire/Problem.ts'
 
-/** Failures that the API did not answer, because it was not reached or not understood. */
-export type ClientErrorCode = 'network' | 'timeout' | 'bad_answer' | 'usage'
+/** Failures that the API did not answer: it was not reached, not understood, or not paid because of a limit. */
+export type ClientErrorCode = 'network' | 'timeout' | 'bad_answer' | 'usage' | 'spending_limit'
 
 export interface JackErrorOptions {
   /** HTTP status of the answer; 0 when there was none. */
@@ -60,8 +60,7 @@ export class JackError extends Error {
   }
 }
 
-const usual = new Set<keyof Problem>([
-  'type',
+const usual = new Set<string>([
   'title',
   'status',
   'detail',
@@ -69,13 +68,13 @@ const usual = new Set<keyof Problem>([
   'hint',
   'next',
   'request_id',
-])
+] satisfies (keyof Problem)[])
 
 /** The error that an answer other than 2xx stands for; also for answers that are no problem document. */
 export async function errorOf(response: Response, url: string): Promise<JackError> {
   const requestId = response.headers.get('x-request-id') ?? undefined
   const text = await response.text().catch(() => '')
-  const problem = parse(text)
+  const problem = parse(text, response.status)
   if (!problem) {
     const elsewhere = response.headers.get('location')
     return new JackError(codeOf(response.status), `${url} answered ${response.status}.`, {
@@ -90,14 +89,26 @@ export async function errorOf(response: Response, url: string): Promise<JackErro
     hint: typeof problem.hint === 'string' ? problem.hint : undefined,
     next: Array.isArray(problem.next) ? problem.next.filter(isNext) : undefined,
     requestId: typeof problem.request_id === 'string' ? problem.request_id : requestId,
-    fields: Object.fromEntries(Object.entries(problem).filter(([name]) => !usual.has(name))),
+    fields: Object.fromEntries(
+      Object.entries(problem).filter(
+        // Our own types say nothing that the code does not; those of payments do.
+        ([name, value]) =>
+          name === 'type' ? String(value).startsWith('https:') : !usual.has(name),
+      ),
+    ),
   })
 }
 
-function parse(text: string): (Record<string, unknown> & { code: string; detail: string }) | null {
+/** A problem document. One of another standard, without a code of ours, gets the code of its status. */
+function parse(
+  text: string,
+  status: number,
+): (Record<string, unknown> & { code: string; detail: string }) | null {
   try {
     const problem = JSON.parse(text)
-    return typeof problem?.code === 'string' && typeof problem.detail === 'string' ? problem : null
+    if (typeof problem?.detail !== 'string') return null
+    if (typeof problem.code === 'string') return problem
+    return typeof problem.type === 'string' ? { ...problem, code: codeOf(status) } : null
   } catch {
     return null
   }

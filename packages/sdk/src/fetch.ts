@@ -14,6 +14,45 @@ export interface Connection {
   retries: number
   /** The wait before attempt n + 1, before jitter, is this times 2^n, in milliseconds. */
   backoffMs: number
+  /** Pays what the server asks for. */
+  payer?: Payer | undefined
+}
+
+export interface Payer {
+  /** The ways to pay, for `Accept-Payment`. */
+  accepts: string
+  /** Pays for one call. */
+  purchase(request: Purchasing): Purchase
+}
+
+/** The call that is paid for. */
+export interface Purchasing {
+  /** Method and path: "POST /execute". */
+  resource: string
+  /** The URL of the cloud. */
+  cloud: string
+  /** Host and port that are asked. */
+  host: string
+  /** Sends something else about the same resource, without a body; undefined when no answer came. */
+  send(method: 'HEAD' | 'POST', headers: Record<string, string>): Promise<Response | undefined>
+  /** Waits. Rejects when the call is given up. */
+  pause(ms: number): Promise<void>
+}
+
+export interface Purchase {
+  /** What carries the payment, once there is one. */
+  readonly headers: Record<string, string>
+  /** Told how an attempt ended that the client would not send again. True when it is to be sent, with new headers. */
+  heard(outcome: Outcome): Promise<boolean>
+  /** Told that nobody waits for the outcome any more. */
+  abandon(): Promise<void>
+}
+
+/** How an attempt ended. Whatever there is of the answer was read. */
+export interface Outcome {
+  response?: Response | undefined
+  value?: unknown
+  error?: JackError | undefined
 }
 
 export interface Outgoing {
@@ -22,12 +61,18 @@ export interface Outgoing {
   query?: Record<string, unknown> | undefined
   /** JSON. */
   json?: unknown
-  /** Anything else; called once for each attempt, so that a stream can be sent again. */
-  body?: { type: string; open(): BodyInit } | undefined
+  /** Anything else; opened once for each attempt, so that a stream can be sent again. */
+  body?: Body | undefined
   accept?: string
   headers?: Record<string, string>
   signal?: AbortSignal | undefined
   idempotencyKey?: string | undefined
+}
+
+export interface Body {
+  type: string
+  /** A stream sends its beginning and waits for `asked` before the rest. */
+  open(asked?: Promise<void>): BodyInit
 }
 
 /** Sends a request and reads the JSON object of its answer. Throws a JackError, or the reason of `signal`. */
@@ -60,22 +105,49 @@ export async function open<T>(
   read: (response: Response) => Promise<T>,
 ): Promise<T> {
   const request = prepare(connection, outgoing)
-  for (let attempt = 0; ; attempt++) {
-    const outcome = await once(connection, outgoing, request, read)
-    if ('value' in outcome) return outcome.value
-    outgoing.signal?.throwIfAborted()
-    const wait = waitBefore(connection, outgoing.method, attempt, outcome)
-    if (wait === null) throw outcome.error
-    await sleep(wait, outgoing.signal)
+  const purchase = connection.payer?.purchase(purchasing(connection, outgoing, request))
+  try {
+    for (let attempt = 0; ; ) {
+      const outcome = await once(connection, outgoing, request, read, purchase?.headers)
+      const wait = outcome.error ? waitBefore(connection, outgoing.method, attempt, outcome) : null
+      if (outcome.error) outgoing.signal?.throwIfAborted()
+      if (wait === null) {
+        if (await purchase?.heard(outcome)) continue
+        if (outcome.error) throw outcome.error
+        return outcome.value as T
+      }
+      await sleep(wait, outgoing.signal)
+      attempt++
+    }
+  } finally {
+    await purchase?.abandon()
   }
 }
 
-type Failed = { error: JackError; retryAfterMs?: number | undefined; afterSending?: boolean }
+function purchasing(connection: Connection, outgoing: Outgoing, request: Prepared): Purchasing {
+  return {
+    resource: `${outgoing.method} ${outgoing.path}`,
+    cloud: connection.url,
+    host: new URL(connection.url).host,
+    send: async (method, headers) => {
+      const { signal, done } = deadline(connection, outgoing.signal)
+      try {
+        return await connection.fetch(request.url, { method, headers, signal, redirect: 'manual' })
+      } catch {
+        outgoing.signal?.throwIfAborted()
+        return undefined
+      } finally {
+        done()
+      }
+    },
+    pause: (ms) => sleep(ms, outgoing.signal),
+  }
+}
 
 interface Prepared {
   url: string
   headers: Record<string, string>
-  open(): BodyInit | undefined
+  open(asked?: Promise<void>): BodyInit | undefined
 }
 
 function prepare(connection: Connection, outgoing: Outgoing): Prepared {
@@ -91,46 +163,67 @@ function prepare(connection: Connection, outgoing: Outgoing): Prepared {
     headers: {
       accept: outgoing.accept ?? 'application/json',
       ...(connection.token && { authorization: `Bearer ${connection.token}` }),
+      ...(connection.payer && { 'accept-payment': connection.payer.accepts }),
       ...(type && { 'content-type': type }),
       ...(method === 'POST' && {
         'idempotency-key': outgoing.idempotencyKey ?? crypto.randomUUID(),
       }),
       ...outgoing.headers,
     },
-    open: () => body?.open() ?? text,
+    open: (asked) => body?.open(asked) ?? text,
   }
 }
+
+type Attempt<T> = Outcome & { value?: T } & { retryAfterMs?: number | undefined }
 
 async function once<T>(
   connection: Connection,
   outgoing: Outgoing,
   request: Prepared,
   read: (response: Response) => Promise<T>,
-): Promise<{ value: T } | Failed> {
-  const timeout = new AbortController()
-  const timer = setTimeout(() => timeout.abort(), connection.timeoutMs)
-  const stop = outgoing.signal ? AbortSignal.any([outgoing.signal, timeout.signal]) : timeout.signal
+  payment: Record<string, string> = {},
+): Promise<Attempt<T>> {
+  const { signal, done } = deadline(connection, outgoing.signal)
+  const over = new AbortController()
   try {
-    const body = request.open()
+    // Who has not paid yet is told the price, and need not send everything for that.
+    const unpaid = connection.payer && !connection.token && Object.keys(payment).length === 0
+    const asked = () => sleep(longestWaitForPriceMs, over.signal).catch(() => {})
+    const body = request.open(unpaid && outgoing.body ? asked() : undefined)
     const response = await connection.fetch(request.url, {
       method: outgoing.method,
-      headers: request.headers,
-      signal: stop,
+      headers: { ...request.headers, ...payment },
+      signal,
       redirect: 'manual',
       ...(body !== undefined && { body }),
       ...(body instanceof ReadableStream && { duplex: 'half' as const }),
     })
-    if (response.ok) return { value: await read(response) }
+    if (response.ok) return { response, value: await read(response) }
     return {
+      response,
       error: await errorOf(response, connection.url),
       retryAfterMs: retryAfterMs(response.headers.get('retry-after')),
     }
   } catch (cause) {
     if (cause instanceof JackError) throw cause
     if (outgoing.signal?.aborted) throw outgoing.signal.reason
-    return { error: timeout.signal.aborted ? timedOut(connection) : unreachable(connection, cause) }
+    return { error: signal.aborted ? timedOut(connection) : unreachable(connection, cause) }
   } finally {
-    clearTimeout(timer)
+    over.abort()
+    done()
+  }
+}
+
+/** How long a stream waits for the answer to its beginning, in milliseconds. */
+const longestWaitForPriceMs = 2_000
+
+/** A signal for one attempt. */
+function deadline({ timeoutMs }: Connection, given: AbortSignal | undefined) {
+  const timeout = new AbortController()
+  const timer = setTimeout(() => timeout.abort(), timeoutMs)
+  return {
+    signal: given ? AbortSignal.any([given, timeout.signal]) : timeout.signal,
+    done: () => clearTimeout(timer),
   }
 }
 
@@ -139,9 +232,9 @@ function waitBefore(
   connection: Connection,
   method: Outgoing['method'],
   attempt: number,
-  { error, retryAfterMs }: Failed,
+  { error, retryAfterMs }: Attempt<unknown>,
 ): number | null {
-  if (attempt >= connection.retries) return null
+  if (!error || attempt >= connection.retries) return null
   const again = method === 'GET' || method === 'POST'
   const lost = error.code === 'network' || (error.code === 'timeout' && method === 'GET')
   const busy =

@@ -1,16 +1,18 @@
+import type { Body } from './fetch.ts'
+
 /** Content of a file to send: bytes, or a way to get them when their turn comes. */
 export type FileBytes = Uint8Array | (() => Promise<Uint8Array>)
 
 /**
  * A `multipart/form-data` body that can be opened again: JSON fields first, then one part for each file, named by its
  * key. The boundary is the caller's, so that another attempt sends the same bytes. Bytes that come from a function are
- * held one file at a time.
+ * held one file at a time, and wait for the answer to the fields.
  */
 export function multipart(
   boundary: string,
   json: Record<string, unknown>,
   files: ReadonlyMap<string, FileBytes>,
-): { type: string; open(): BodyInit } {
+): Body {
   const fields = Object.entries(json).map(
     ([name, value]) =>
       `--${boundary}\r\nContent-Disposition: form-data; name="${name}"\r\n` +
@@ -22,9 +24,10 @@ export function multipart(
   const end = `--${boundary}--\r\n`
   const lazy = [...files.values()].some((bytes) => typeof bytes === 'function')
 
-  async function* chunks(): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  async function* chunks(asked?: Promise<void>): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     const text = new TextEncoder()
     yield text.encode(fields.join(''))
+    await asked
     for (const [name, bytes] of files) {
       yield text.encode(head(name))
       yield (typeof bytes === 'function' ? await bytes() : bytes) as Uint8Array<ArrayBuffer>
@@ -45,7 +48,7 @@ export function multipart(
     ])
   return {
     type: `multipart/form-data; boundary=${boundary}`,
-    open: () => (lazy ? streamOf(chunks()) : whole()),
+    open: (asked) => (lazy ? streamOf(chunks(asked)) : whole()),
   }
 }
 

@@ -6,16 +6,23 @@ import { localFetch } from './localhost.ts'
 import type { Answer, Input } from './operations.ts'
 import { packed } from './packed.ts'
 import { type Verification, verifyProgram } from './verify.ts'
+import { fileStore } from './wallet/fileStore.ts'
 
 export * from './index.ts'
 export { localFetch, loopback } from './localhost.ts'
 export { packed } from './packed.ts'
 export { type Verification, verifyProgram } from './verify.ts'
+export { type FileStoreOptions, fileStore } from './wallet/fileStore.ts'
 
-/** A client of Jack that takes what is not given from JACK_URL and JACK_TOKEN. */
+/**
+ * A client of Jack that takes what is not given from JACK_URL, JACK_TOKEN and JACK_RPC_URL. Its wallet, if it has one,
+ * is kept in a file that all programs of this person share.
+ */
 export function createJack(options: neutral.JackOptions = {}): neutral.Jack {
   return neutral.createJack({
     ...options,
+    rpcUrl: options.rpcUrl ?? (process.env.JACK_RPC_URL || process.env.MPPX_RPC_URL || undefined),
+    store: options.store ?? (options.account && fileStore()),
     url: options.url ?? (process.env.JACK_URL || undefined),
     token: options.token ?? (process.env.JACK_TOKEN || undefined),
     fetch: options.fetch ?? localFetch,
