@@ -47,7 +47,7 @@ const Environment = z.object({
   /** Executions of one account after which its process is replaced. */
   JACK_POOL_MAX_USES: number(500),
   JACK_QUEUE: number(256),
-  JACK_QUEUE_PER_ACCOUNT: number(64),
+  JACK_QUEUE_PER_ACCOUNT: number(128),
   JACK_IDLE_MS: number(60_000),
   /** Most apps that are awake at once; 0 for as many as half of the memory holds. */
   JACK_MAX_LIVE: number(0),

@@ -14,9 +14,10 @@ import { databaseGone } from '../store/database.ts'
 import { loadApp } from '../verbs/load-app.ts'
 import { AssetServer } from './assets.ts'
 import { bodyTooLarge, type Caller, type Client, forward } from './forward.ts'
+import { fundHere, waitsForMoney } from './fundHere.ts'
 import { Occupancy } from './occupancy.ts'
 import { refusalOf } from './refusal.ts'
-import { refuse, refuseSocket } from './refuse.ts'
+import { acknowledge, refuse, refuseSocket } from './refuse.ts'
 import type { Found, Routes } from './routes.ts'
 import { type ServiceCall, ServiceCalls } from './serviceCalls.ts'
 import { joinSockets } from './upgrade.ts'
@@ -49,18 +50,31 @@ export class Gateway {
     } catch (error) {
       return this.#fail(req, res, requestId, error)
     }
+    let challenges: string[] = []
+    if (waitsForMoney(found) && !('service' in client)) {
+      try {
+        const funded = await fundHere(this.#jack, req, found.project)
+        if ('managed' in funded) return acknowledge(req, res, requestId, funded.receipt)
+        if ('paid' in funded) {
+          res.setHeader('payment-receipt', funded.receipt)
+          forgetAuthorization(req)
+          found = await this.#find(req, client)
+        } else {
+          challenges = funded.challenges
+          if (funded.refused) {
+            const { code, message, hint, type } = funded.refused
+            return refuse(req, res, requestId, code, message, hint, { type }, challenges)
+          }
+        }
+      } catch (error) {
+        return this.#fail(req, res, requestId, error)
+      }
+    }
     const now = this.#jack.now()
     const refusal = refusalOf(found, now)
     if (refusal) {
-      return refuse(
-        req,
-        res,
-        requestId,
-        refusal.code,
-        refusal.message,
-        refusal.hint,
-        refusal.fields,
-      )
+      const { code, message, hint, fields } = refusal
+      return refuse(req, res, requestId, code, message, hint, fields, challenges)
     }
     const route = found as Route
     const startedAt = performance.now()
@@ -311,6 +325,14 @@ export class Gateway {
 
 /** How often a request may find that the version it was led to was replaced. */
 const MOVES = 5
+
+/** It was for us, and is none of the app's business. */
+function forgetAuthorization(req: IncomingMessage): void {
+  delete req.headers.authorization
+  for (let i = req.rawHeaders.length - 2; i >= 0; i -= 2) {
+    if (req.rawHeaders[i]?.toLowerCase() === 'authorization') req.rawHeaders.splice(i, 2)
+  }
+}
 
 const pathOf = (req: IncomingMessage): string => (req.url as string).split('?', 1)[0] as string
 

@@ -11,6 +11,7 @@ export function refuse(
   detail: string,
   hint?: string,
   fields: Record<string, unknown> = {},
+  challenges: readonly string[] = [],
 ): void {
   const { status, title } = errorCodes[code]
   if (res.headersSent) {
@@ -36,11 +37,28 @@ export function refuse(
     'cache-control': 'no-store',
     'x-request-id': requestId,
     'x-content-type-options': 'nosniff',
+    ...(challenges.length > 0 && { 'www-authenticate': challenges.join(', ') }),
     ...(code === 'rate_limited' || code === 'unavailable' ? { 'retry-after': '1' } : {}),
     // A body that nobody reads must not be taken for the next request.
     ...(req.complete ? {} : { connection: 'close' }),
   })
   res.end(req.method === 'HEAD' ? undefined : body)
+}
+
+/** Answers a change of a payer's session, which is nothing for the app. */
+export function acknowledge(
+  req: IncomingMessage,
+  res: ServerResponse,
+  requestId: string,
+  receipt: string,
+): void {
+  res.writeHead(204, {
+    'payment-receipt': receipt,
+    'cache-control': 'no-store',
+    'x-request-id': requestId,
+    ...(req.complete ? {} : { connection: 'close' }),
+  })
+  res.end()
 }
 
 /** Refuses a WebSocket before it is one. The socket closes after the answer. */

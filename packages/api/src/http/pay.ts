@@ -2,12 +2,14 @@ import { fromUsd, type Operation, prices } from '@jackcloud/sdk/wire'
 import type { Context } from 'hono'
 import type { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
-import { type Payer, requireScope, walletPayer } from '../Payer.ts'
+import { type Payer, requireScope } from '../Payer.ts'
+import { isSession, requireMatch } from '../payments/match.ts'
 import type { Offer, Payments, Presented } from '../payments/Payments.ts'
 import { isPayable, paymentProblem } from '../payments/problems.ts'
 import * as sessions from '../store/sessions.ts'
 import { type Management, manageSession } from '../verbs/manage-session.ts'
 import { openSession } from '../verbs/open-session.ts'
+import { payerOf } from '../verbs/payer-of.ts'
 import { requirePayments } from '../verbs/require-payments.ts'
 import { isPayment, requirePayer } from './authenticate.ts'
 import type { Door } from './Door.ts'
@@ -106,66 +108,6 @@ function paymentRequired(offer: Offer): JackError {
       ],
     },
   )
-}
-
-/** A credential is good for the request that its challenge was made for, at the price of now. */
-function requireMatch(presented: Presented, offer: Offer): void {
-  const microUsd = isSession(presented) ? offer.sessionMicroUsd : offer.chargeMicroUsd
-  const wrong =
-    presented.scope !== offer.scope
-      ? 'another route'
-      : presented.bodySha256 !== (offer.bodySha256 ?? null)
-        ? 'another body'
-        : presented.amountMicroUsd !== microUsd
-          ? 'another price'
-          : null
-  if (wrong) {
-    throw paymentProblem(
-      'invalid-challenge',
-      `The challenge was made for ${wrong} than this request has.`,
-      {
-        hint: 'Answer the challenge of the very request that you send.',
-      },
-    )
-  }
-}
-
-const isSession = ({ kind }: Presented): boolean => kind !== 'proof' && kind !== 'charge'
-
-async function payerOf(jack: Jack, it: Presented): Promise<Payer> {
-  switch (it.kind) {
-    case 'proof': {
-      if (!(await sessions.useChallenge(jack.db, it.challengeId, it.expiresAt)))
-        throw paymentProblem('invalid-challenge', 'This proof was used before.')
-      return walletPayer(await jack.wallets.accountOf(it.payer), { kind: 'balance' })
-    }
-    case 'voucher':
-      return walletPayer(await jack.wallets.accountOf(it.session.payer), {
-        kind: 'session',
-        voucher: it.voucher,
-        opening: null,
-        accepted: null,
-      })
-    case 'open':
-      return walletPayer(await jack.wallets.accountOf(it.opening.payer), {
-        kind: 'session',
-        voucher: it.voucher,
-        opening: it.opening,
-        accepted: null,
-      })
-    case 'charge': {
-      const { challengeId, scope, payer, amountMicroUsd, txHash, credential } = it
-      return walletPayer(await jack.wallets.accountOf(payer), {
-        kind: 'charge',
-        charge: { challengeId, scope, payer, amountMicroUsd, txHash, credential },
-        paidBy: null,
-      })
-    }
-    default:
-      throw paymentProblem('verification-failed', 'This credential pays for nothing.', {
-        hint: 'A top-up and a close are sent without a body.',
-      })
-  }
 }
 
 /**

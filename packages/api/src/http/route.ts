@@ -49,9 +49,14 @@ export function route<const T extends Operation>(
 
     const text = operation.body ? await readText(c.env.incoming, limits.requestBodyBytes) : ''
     const bodySha256 = text === '' ? null : digestOf(text)
-    if (operation.price && text === '' && !payer && jack.payments) {
-      const purchase = { operation, bodySha256 }
-      return (await manage(c, jack, purchase)) ?? (await identify(c, jack, purchase), missing())
+    if (operation.price && text === '' && canPay(c, jack, operation)) {
+      const managed = await manage(c, jack, { operation, bodySha256 })
+      if (managed) return managed
+      // Whoever only asks for the price has nothing to say yet.
+      await identify(c, jack, { operation, bodySha256 })
+      throw new JackError('invalid_request', 'The request has no body.', {
+        hint: 'Send JSON in UTF-8.',
+      })
     }
     const query = operation.query && parse(operation.query, c.req.query(), 'query')
     const body = operation.body && parse(operation.body, json(text), 'body')
@@ -88,12 +93,6 @@ export function route<const T extends Operation>(
 
 /** sha256 in base64, as challenges have it (RFC 9530). */
 export const digestOf = (text: string): string => createHash('sha256').update(text).digest('base64')
-
-const missing = (): never => {
-  throw new JackError('invalid_request', 'The request has no body.', {
-    hint: 'Send JSON in UTF-8.',
-  })
-}
 
 export function send(
   c: Context<Door>,

@@ -85,7 +85,7 @@ export async function collect(jack: Jack, payer: Payer, work: Work): Promise<voi
   if (funding.kind !== 'charge') return
   funding.paidBy = await collectCharge(jack, funding.charge, work.id, {
     accountId,
-    then: (db) => ledger.reserve(db, { ...work, accountId }),
+    also: (db) => ledger.reserve(db, { ...work, accountId }),
   })
 }
 
@@ -94,7 +94,7 @@ export async function collectCharge(
   jack: Jack,
   charge: Parameters<typeof charges.take>[1],
   workId: string,
-  credit: { accountId: string; projectId?: string; then?(db: Db): Promise<unknown> },
+  credit: { accountId: string; projectId?: string; also?(db: Db): Promise<unknown> },
 ): Promise<`0x${string}`> {
   const payments = requirePayments(jack)
   const { challengeId } = charge
@@ -120,7 +120,7 @@ export async function collectCharge(
       amountMicroUsd: charge.amountMicroUsd,
       ...credit,
     })
-    await credit.then?.(db)
+    await credit.also?.(db)
   })
   return txHash
 }

@@ -5,5 +5,7 @@ export const prices = {
   deployIncludedRuntime: 10_000n,
   charge: { deploy: 100_000n, includedRuntime: 50_000n, ttlHours: 24 },
   runtimeNanoUsd: { request: 500n, cpuMs: 12_500n, d1RowRead: 250n, d1RowWritten: 1_000n },
+  /** What a suspended app asks for where it is asked itself: it goes into its account's balance. */
+  resume: 100_000n,
   suggestedDeposit: 5_000_000n,
 } as const
