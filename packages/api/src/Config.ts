@@ -1,4 +1,4 @@
-import { limits } from '@jackcloud/sdk/wire'
+import { fromUsd, limits, UsdInput } from '@jackcloud/sdk/wire'
 import { z } from 'zod'
 import type { Hex } from './Session.ts'
 
@@ -65,6 +65,10 @@ const Environment = z.object({
   JACK_LOCAL_CREDIT_USD: z.string().default('100'),
   /** Days without a request, a deploy or money after which a project without a time to live expires; 0 is never. */
   JACK_INACTIVE_DAYS: number(7),
+  /** Days without use after which a payment session is closed; 0 is never. */
+  JACK_SESSION_IDLE_DAYS: number(30),
+  /** A session is settled on chain when more than so much, in USD, is spent of it and not settled. */
+  JACK_SETTLE_ABOVE_USD: UsdInput.default('10'),
   /** How long lines of apps are kept, and how many, and how much text, of one project. */
   JACK_APP_LOG_DAYS: number(7),
   JACK_APP_LOG_LINES: number(10_000),
@@ -135,6 +139,8 @@ export function readConfig(env: Record<string, string | undefined>) {
     trustedProxies: it.JACK_TRUSTED_PROXIES,
     logLevel: it.JACK_LOG_LEVEL,
     localCreditUsd: it.JACK_LOCAL_CREDIT_USD,
+    sessionIdleDays: it.JACK_SESSION_IDLE_DAYS,
+    settleAboveMicroUsd: fromUsd(it.JACK_SETTLE_ABOVE_USD),
     appLog: {
       ageMs: it.JACK_APP_LOG_DAYS * 86_400_000,
       lines: it.JACK_APP_LOG_LINES,

@@ -17,8 +17,11 @@ export type Hex = `0x${string}`
  */
 export type SessionStatus = 'opening' | 'open' | 'closing' | 'closed'
 
-/** Why a session is closed: its owner said so, here or on chain, or nobody used it for long. */
-export type CloseReason = 'asked' | 'requested_on_chain' | 'idle'
+/**
+ * Why a session is closed: its owner said so, here or on chain, or nobody used it for long. `withdrawn`: its payer took
+ * everything back that was not settled, before we closed it.
+ */
+export type CloseReason = 'asked' | 'requested_on_chain' | 'idle' | 'withdrawn'
 
 /** One payment channel and what became of its money. `deposit >= authorized >= committed`. */
 export interface Session {
@@ -72,3 +75,9 @@ export interface Opening
   depositMicroUsd: bigint
   transaction: Hex
 }
+
+/** Whether a session is one of this chain: a cloud may have moved to another. */
+export const isOn =
+  (chain: { id: number; escrow: Hex }) =>
+  (it: Pick<Session, 'chainId' | 'escrow'>): boolean =>
+    it.chainId === chain.id && it.escrow === chain.escrow

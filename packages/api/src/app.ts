@@ -17,6 +17,7 @@ import { openApiDoor } from './http/openapi.ts'
 import { challengesFor, isForgery } from './http/pay.ts'
 import { answerProblem, asJackError } from './http/problem.ts'
 import { projectsDoor } from './http/projects.ts'
+import { sessionsDoor } from './http/sessions.ts'
 import { usageDoor } from './http/usage.ts'
 import type { Jack } from './jack.ts'
 
@@ -88,5 +89,6 @@ export function createApp(jack: Jack): Hono<Door> {
   logsDoor(app, jack)
   usageDoor(app, jack)
   accountDoor(app, jack)
+  sessionsDoor(app, jack)
   return app
 }

@@ -49,9 +49,11 @@ import { recoverCharges } from './verbs/recover-charges.ts'
 import { rollUsage } from './verbs/roll-usage.ts'
 import { runDueCrons } from './verbs/run-due-crons.ts'
 import { chargeEveryMs, settleRuntime } from './verbs/settle-runtime.ts'
+import { settleSessions } from './verbs/settle-sessions.ts'
 import { strike } from './verbs/strike.ts'
 import { sweep } from './verbs/sweep.ts'
 import { wakeProject } from './verbs/wake-project.ts'
+import { watchSessions } from './verbs/watch-sessions.ts'
 
 /** A server that answers. */
 export interface Cloud {
@@ -274,6 +276,14 @@ async function open(
     onError: (err) => log.error({ err }, 'runtime'),
   })
   opened.push(() => settling.stop())
+  const closingSessions = every(db, 'sessions', 10_000, () => watchSessions(jack), {
+    onError: (err) => log.error({ err }, 'sessions'),
+  })
+  opened.push(() => closingSessions.stop())
+  const settlingSessions = every(db, 'settle', 60_000, () => settleSessions(jack), {
+    onError: (err) => log.error({ err }, 'settle'),
+  })
+  opened.push(() => settlingSessions.stop())
   const rolling = every(db, 'usage', 3_600_000, () => rollUsage(jack), {
     onError: (err) => log.error({ err }, 'usage'),
   })

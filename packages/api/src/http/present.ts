@@ -1,6 +1,7 @@
 import {
   type Deployment as DeploymentWire,
   type Project as ProjectWire,
+  type Session as SessionWire,
   type Suspension as SuspensionWire,
   type Token as TokenWire,
   toUsd,
@@ -9,6 +10,7 @@ import type { Deployment } from '../Deployment.ts'
 import type { Jack } from '../jack.ts'
 import { keptUntil, type Project, warningsOf } from '../Project.ts'
 import { nextOf, reasonOf, type Suspension, wayBackOf } from '../Suspension.ts'
+import type { SessionState } from '../store/sessions.ts'
 import type { Token } from '../store/tokens.ts'
 
 export const presentProject = (jack: Jack, it: Project): ProjectWire => ({
@@ -87,6 +89,32 @@ export const presentToken = (it: Token): TokenWire => ({
   created_at: it.createdAt.toISOString(),
   expires_at: it.expiresAt?.toISOString() ?? null,
   last_used_at: it.lastUsedAt?.toISOString() ?? null,
+})
+
+export const presentSession = (it: SessionState): SessionWire => ({
+  session_id: it.sessionId,
+  channel_id: it.channelId,
+  payer: it.payer,
+  // One that is being opened is in no list.
+  status: it.status === 'opening' ? 'open' : it.status,
+  deposit_usd: toUsd(it.depositMicroUsd),
+  authorized_usd: toUsd(it.authorizedMicroUsd),
+  spent_usd: toUsd(it.committedMicroUsd - it.heldMicroUsd - it.unusedMicroUsd),
+  held_usd: toUsd(it.heldMicroUsd),
+  unused_usd: toUsd(it.unusedMicroUsd),
+  opened_at: it.openedAt.toISOString(),
+  used_at: it.usedAt.toISOString(),
+  closed_at: it.closedAt?.toISOString() ?? null,
+  close:
+    it.status === 'closed'
+      ? {
+          tx_hash: it.closeTx,
+          captured_usd: toUsd(it.settledMicroUsd),
+          refunded_usd: toUsd(it.refundedMicroUsd ?? 0n),
+        }
+      : null,
+  chain_id: it.chainId,
+  open_tx_hash: it.openTx,
 })
 
 /** A page of items that were asked for with one more than `limit`: the cursor is the last one's id. */

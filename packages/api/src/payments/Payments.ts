@@ -1,3 +1,4 @@
+import type { ChannelState, Closing, Income, OpenedChannel } from '../Channel.ts'
 import type { Charge } from '../Charge.ts'
 import type { Hex, Opening, Session, Voucher } from '../Session.ts'
 
@@ -38,14 +39,6 @@ export type Presented =
   | (Answered & { kind: 'open'; voucher: Voucher; opening: Opening })
   | (Answered & { kind: 'top-up'; session: Session; additionalMicroUsd: bigint; transaction: Hex })
   | (Answered & { kind: 'charge'; payer: Hex; txHash: Hex })
-
-/** A channel as the chain has it; a closed one has nothing. */
-export interface ChannelState {
-  depositMicroUsd: bigint
-  settledMicroUsd: bigint
-  /** The payer asked for his money back; he can take it 15 minutes later. */
-  closeRequestedAt: Date | null
-}
 
 export interface Payments {
   chain: {
@@ -117,30 +110,6 @@ export interface Payments {
 
   /** Every amount that our payee got, oldest first. For reconciliation. */
   income(since?: Date): Promise<Income[]>
-}
-
-/** How a channel ended. `captured` is what was taken all in all, and `by` who ended it. */
-export interface Closing {
-  txHash: Hex
-  capturedMicroUsd: bigint
-  refundedMicroUsd: bigint
-  by: 'us' | 'payer'
-}
-
-export interface OpenedChannel {
-  channelId: Hex
-  payer: Hex
-  /** At first. */
-  depositMicroUsd: bigint
-  txHash: Hex
-}
-
-export interface Income {
-  txHash: Hex
-  amountMicroUsd: bigint
-  from: Hex
-  /** Out of which it came; null for a transfer. */
-  channelId: Hex | null
 }
 
 /** A charge is not paid, and never will be: its transaction was refused, or its time is over. */

@@ -195,6 +195,15 @@ export async function find(
   return row && toSession(row)
 }
 
+export async function get(db: Db, sessionId: string): Promise<Session | undefined> {
+  const row = await db
+    .selectFrom('session')
+    .selectAll()
+    .where('session_id', '=', sessionId)
+    .executeTakeFirst()
+  return row && toSession(row)
+}
+
 /** Sessions in some state, those used longest ago first. */
 export async function inStatus(db: Db, status: readonly SessionStatus[]): Promise<Session[]> {
   const rows = await db
@@ -277,7 +286,7 @@ export async function forgetChallenges(db: Db, now: Date): Promise<void> {
   await db.deleteFrom('spent_challenge').where('expires_at', '<', now).execute()
 }
 
-const toSession = (row: Selectable<SessionTable>): Session => ({
+export const toSession = (row: Selectable<SessionTable>): Session => ({
   sessionId: row.session_id,
   channelId: row.channel_id as Hex,
   accountId: row.account_id,

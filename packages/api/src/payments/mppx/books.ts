@@ -1,8 +1,9 @@
 import { Session as Tempo } from 'mppx/tempo'
 import { erc20Abi } from 'viem'
 import { getContractEvents } from 'viem/actions'
+import type { Income } from '../../Channel.ts'
 import type { Hex } from '../../Session.ts'
-import type { Income, Payments } from '../Payments.ts'
+import type { Payments } from '../Payments.ts'
 import type { ChainAccess } from './channels.ts'
 import * as history from './history.ts'
 

@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Session as Tempo } from 'mppx/tempo'
 import { type Account, type Client, isAddressEqual, type TransactionReceipt } from 'viem'
 import { getContractEvents, getTransactionReceipt, waitForTransactionReceipt } from 'viem/actions'
+import type { ChannelState, Closing } from '../../Channel.ts'
 import type { Hex, Session } from '../../Session.ts'
-import type { ChannelState, Closing, Payments } from '../Payments.ts'
+import type { Payments } from '../Payments.ts'
 import { backwards } from './history.ts'
 
 const { Chain, escrowAbi } = Tempo.Precompile
