@@ -39,6 +39,9 @@ const Environment = z.object({
   DATABASE_URL: z.string().optional(),
   /** 32 bytes in base64 that encrypt environment values at rest. Made and kept in the data directory when missing. */
   JACK_ENCRYPTION_KEY: z.string().optional(),
+  /** Ed25519 private key in PEM that signs receipts, or a file with it. Made and kept in the data directory when missing. */
+  JACK_RECEIPT_KEY: z.string().optional(),
+  JACK_RECEIPT_KEY_FILE: z.string().optional(),
   /** Listen beyond loopback although the sandbox is below `full`. */
   JACK_UNSAFE_ALLOW_WEAK_SANDBOX: flag,
   JACK_SANDBOX: z.enum(['full', 'namespaces', 'none']).optional(),
@@ -116,6 +119,8 @@ export function readConfig(env: Record<string, string | undefined>) {
     dataDir: it.JACK_DATA,
     databaseUrl: it.DATABASE_URL,
     encryptionKey: it.JACK_ENCRYPTION_KEY,
+    receiptKey: it.JACK_RECEIPT_KEY,
+    receiptKeyFile: it.JACK_RECEIPT_KEY_FILE,
     allowWeakSandbox: it.JACK_UNSAFE_ALLOW_WEAK_SANDBOX,
     sandbox: it.JACK_SANDBOX,
     pool: {

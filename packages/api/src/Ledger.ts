@@ -1,4 +1,4 @@
-import { toUsd } from '@jackcloud/sdk/wire'
+import { type Reason, type Receipt, toUsd } from '@jackcloud/sdk/wire'
 import { JackError } from './Errors.ts'
 
 /** What an account has. Only `available` can be spent; `held` is reserved for work in progress. */
@@ -11,13 +11,12 @@ export interface Balance {
 export type ChargeKind = 'execution' | 'deploy' | 'runtime'
 /** Why money came in: given by the operator, or paid. */
 export type DepositKind = 'grant' | 'fund'
-export type EntryKind = ChargeKind | DepositKind | 'refund' | 'withdrawal'
 
-/** One event that moved money into an account or out of it: a line of its receipts. */
+/** One event that moved money into an account or out of it, as that account sees it: what its receipt is about. */
 export interface Entry {
   /** The id that the caller gave: of the reservation, the charge, the grant ... */
   id: string
-  kind: EntryKind
+  kind: Reason
   /** What it changed: the account's balance, or only a session of the account. */
   of: 'balance' | 'session'
   /** Positive when it came in. All entries of a balance add up to available plus held. */
@@ -27,8 +26,13 @@ export interface Entry {
   /** The session that paid, or that got it back. */
   sessionId: string | null
   ref: string | null
+  /** The id of what a refund gives back. */
+  refundOf: string | null
   projectId: string | null
-  tokenId: string | null
+  /** The project's name, as long as there is such a project. */
+  project: string | null
+  /** What it is made of, in the words of the wire. */
+  detail: Receipt['detail']
   at: Date
 }
 

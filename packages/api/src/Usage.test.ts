@@ -1,6 +1,7 @@
+import { cpuStepUs } from '@jackcloud/sdk/wire'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { addUsage, costNanoUsd, cpuStepUs, noUsage, type Usage } from './Usage.ts'
+import { addUsage, costNanoUsd, noUsage, type Usage } from './Usage.ts'
 
 test('a million requests cost $0.50, a million milliseconds $12.50, rows $0.25 and $1.00', () => {
   expect(costNanoUsd({ ...noUsage, requests: 1_000_000 })).toBe(500_000_000n)

@@ -1,4 +1,4 @@
-import { prices } from '@jackcloud/sdk/wire'
+import { runtimeCosts } from '@jackcloud/sdk/wire'
 import { addHistograms, type Histogram } from './Latency.ts'
 
 /** What an app used. Whole numbers throughout, so that parts add up to the whole exactly. */
@@ -25,10 +25,6 @@ export interface Batch {
   counted: ReadonlyMap<string, Usage>
 }
 
-/** CPU is counted in steps whose list price is a whole number of nano-USD; what is left counts with the next. */
-export const cpuStepUs = 10
-const cpuStepNanoUsd = (prices.runtimeNanoUsd.cpuMs * BigInt(cpuStepUs)) / 1_000n
-
 export const noUsage: Usage = {
   requests: 0,
   errors: 0,
@@ -51,14 +47,6 @@ export const addUsage = (a: Usage, b: Usage): Usage => ({
   latency: addHistograms(a.latency, b.latency),
 })
 
-/** What each kind costs at list prices, in nano-USD (1 USD = 1,000,000,000). Egress is counted and costs nothing. */
-export const costsNanoUsd = (it: Usage) => ({
-  requests: BigInt(it.requests) * prices.runtimeNanoUsd.request,
-  cpu: BigInt(it.cpuUs / cpuStepUs) * cpuStepNanoUsd,
-  rowsRead: BigInt(it.rowsRead) * prices.runtimeNanoUsd.d1RowRead,
-  rowsWritten: BigInt(it.rowsWritten) * prices.runtimeNanoUsd.d1RowWritten,
-})
-
-/** Cost at list prices in nano-USD, exact. */
+/** Cost at list prices in nano-USD, exact. Egress is counted and costs nothing. */
 export const costNanoUsd = (it: Usage): bigint =>
-  Object.values(costsNanoUsd(it)).reduce((sum, cost) => sum + cost)
+  Object.values(runtimeCosts(it)).reduce((sum, cost) => sum + cost)

@@ -17,6 +17,7 @@ import { openApiDoor } from './http/openapi.ts'
 import { challengesFor, isForgery } from './http/pay.ts'
 import { answerProblem, asJackError } from './http/problem.ts'
 import { projectsDoor } from './http/projects.ts'
+import { receiptsDoor } from './http/receipts.ts'
 import { sessionsDoor } from './http/sessions.ts'
 import { usageDoor } from './http/usage.ts'
 import type { Jack } from './jack.ts'
@@ -90,5 +91,6 @@ export function createApp(jack: Jack): Hono<Door> {
   usageDoor(app, jack)
   accountDoor(app, jack)
   sessionsDoor(app, jack)
+  receiptsDoor(app, jack)
   return app
 }

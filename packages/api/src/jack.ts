@@ -11,6 +11,7 @@ import type { Captures } from './store/captures.ts'
 import type { Db } from './store/database.ts'
 import type { EnvStore } from './store/env.ts'
 import type { PayerCache } from './store/payerCache.ts'
+import type { ReceiptKey } from './store/receiptKey.ts'
 import type { Wallets } from './store/wallets.ts'
 import type { Urls } from './Urls.ts'
 
@@ -29,6 +30,7 @@ export interface Jack {
   engine: Engine
   blobs: Blobs
   env: EnvStore
+  receiptKey: ReceiptKey
   /** An empty folder for what is put together and deleted again. On the same disk as the data. */
   scratchDir: string
   recorder: Recorder

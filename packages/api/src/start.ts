@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, readFile, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
@@ -35,6 +35,8 @@ import { listen } from './store/notices.ts'
 import { PayerCache } from './store/payerCache.ts'
 import { every } from './store/periodic.ts'
 import { setInactivity } from './store/projects.ts'
+import { openReceiptKey, publish } from './store/receiptKey.ts'
+import { sealDue } from './store/receipts.ts'
 import { finishRestore } from './store/restore.ts'
 import { chargeDue } from './store/runtime.ts'
 import { openSnapshot } from './store/snapshot.ts'
@@ -145,6 +147,14 @@ async function open(
   // Nobody else uses this database: what is unfinished in it was cut off.
   if (database === undefined) await idempotency.loseAll(db)
 
+  const receiptKey = await openReceiptKey(
+    config.receiptKeyFile === undefined
+      ? config.receiptKey
+      : await readFile(config.receiptKeyFile, 'utf8'),
+    join(config.dataDir, 'receipt.key'),
+  )
+  await publish(db, receiptKey)
+
   const run = randomBytes(9).toString('base64url')
   const meter = new Meter(
     run,
@@ -247,6 +257,7 @@ async function open(
     env: new EnvStore(
       await encryptionKey(config.encryptionKey, join(config.dataDir, 'encryption.key')),
     ),
+    receiptKey,
     urls: makeUrls(
       config.publicUrl ?? `http://${hostForUrl(config.host)}:${port}`,
       scheme,
@@ -284,6 +295,10 @@ async function open(
     onError: (err) => log.error({ err }, 'settle'),
   })
   opened.push(() => settlingSessions.stop())
+  const sealing = every(db, 'receipts', 10_000, () => sealDue(db, receiptKey, closing.signal), {
+    onError: (err) => log.error({ err }, 'receipts'),
+  })
+  opened.push(() => sealing.stop())
   const rolling = every(db, 'usage', 3_600_000, () => rollUsage(jack), {
     onError: (err) => log.error({ err }, 'usage'),
   })

@@ -8,6 +8,7 @@ import { walletOf } from './wallet/index.ts'
 import type { WalletOptions } from './wallet/wallet.ts'
 import type { LogEntry } from './wire/Log.ts'
 import type { OperationName } from './wire/operations.ts'
+import type { Bill } from './wire/Receipt.ts'
 
 export interface JackOptions extends Partial<WalletOptions> {
   /** Where the API answers. Default: a Jack Cloud on this machine, "http://127.0.0.1:8787". */
@@ -107,6 +108,32 @@ export function createJack(options: JackOptions = {}) {
     /** Everything that moved money, newest first, page by page. */
     allReceipts: (query: Query<'listReceipts'> = {}, { signal }: CallOptions = {}) =>
       pages('receipts', query, (page) => call('listReceipts', [], { query: page, signal })),
+
+    /** What all receipts add up to at one moment, signed. */
+    statement: ({ signal }: CallOptions = {}) => call('getStatement', [], { signal }),
+
+    /** The public keys that receipts are signed with, the present one first. */
+    receiptKeys: ({ signal }: CallOptions = {}) => call('listReceiptKeys', [], { signal }),
+
+    /**
+     * Every receipt with what it takes to verify them without asking anybody: `verifyBill` of `@jackcloud/sdk/wire`
+     * recomputes it.
+     */
+    bill: async ({ signal }: CallOptions = {}): Promise<Bill> => {
+      const statement = await call('getStatement', [], { signal })
+      const { keys } = await call('listReceiptKeys', [], { signal })
+      const receipts: Bill['receipts'] = []
+      const query = { order: 'asc', limit: 500 } as const
+      const list = (page: Query<'listReceipts'>) =>
+        call('listReceipts', [], { query: page, signal })
+      // Whatever came after the statement is of the next bill.
+      if (statement.position > 0)
+        for await (const it of pages('receipts', query as Query<'listReceipts'>, list)) {
+          receipts.push(it)
+          if (it.position >= statement.position) break
+        }
+      return { format: 1, statement, receipts, keys }
+    },
 
     projects: {
       list: (query: Query<'listProjects'> = {}, { signal }: CallOptions = {}) =>

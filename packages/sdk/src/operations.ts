@@ -63,6 +63,8 @@ export const routes: {
   closeSession: ['POST', '/v1/sessions/:session/close'],
   accountUsage: ['GET', '/v1/usage'],
   listReceipts: ['GET', '/v1/receipts'],
+  getStatement: ['GET', '/v1/receipts/statement'],
+  listReceiptKeys: ['GET', '/.well-known/jack-receipts'],
   listTokens: ['GET', '/v1/tokens'],
   createToken: ['POST', '/v1/tokens'],
   revokeToken: ['DELETE', '/v1/tokens/:token'],

@@ -1,5 +1,6 @@
+import { cpuStepUs } from '@jackcloud/sdk/wire'
 import { stepOf } from '../Latency.ts'
-import { addUsage, type Batch, cpuStepUs, noUsage, type Usage } from '../Usage.ts'
+import { addUsage, type Batch, noUsage, type Usage } from '../Usage.ts'
 
 type Counter = { -readonly [K in keyof Usage]: Usage[K] } & { latency: number[] }
 

@@ -3,8 +3,7 @@ import type { Hono } from 'hono'
 import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import * as accounts from '../store/accounts.ts'
-import { balanceOf, entries } from '../store/ledger.ts'
-import * as projects from '../store/projects.ts'
+import { balanceOf } from '../store/ledger.ts'
 import { pendingOf } from '../store/runtime.ts'
 import * as tokens from '../store/tokens.ts'
 import { findAnyProject } from '../verbs/find-project.ts'
@@ -54,32 +53,6 @@ export function accountDoor(app: Hono<Door>, jack: Jack): void {
       : added
   })
 
-  route(app, jack, operations.listReceipts, async ({ payer, query }) => {
-    const page = await entries(jack.db, {
-      accountId: payer.accountId,
-      limit: query.limit,
-      ...(query.cursor !== undefined && { cursor: query.cursor }),
-    })
-    const known = await projects.byIds(jack.db, [
-      ...new Set(page.entries.flatMap((it) => it.projectId ?? [])),
-    ])
-    return {
-      receipts: page.entries.map((it) => ({
-        receipt_id: it.id,
-        at: it.at.toISOString(),
-        reason: it.kind,
-        of: it.of,
-        amount_usd: toUsd(it.amountMicroUsd),
-        session_id: it.sessionId,
-        ref: it.ref,
-        project_id: it.projectId,
-        project: known.get(it.projectId ?? '')?.name ?? null,
-        period: it.kind === 'runtime' ? periodOf(it.ref) : null,
-      })),
-      next_cursor: page.nextCursor,
-    }
-  })
-
   route(app, jack, operations.listTokens, async ({ payer, query }) => {
     const { limit, cursor: before } = query
     const found = await tokens.list(jack.db, payer.accountId, {
@@ -113,10 +86,4 @@ export function accountDoor(app: Hono<Door>, jack: Jack): void {
       pending_usd: toUsd((await pendingOf(jack.db, accountId)) / 1_000n),
     }
   }
-}
-
-/** The reference of a charge for runtime is the time in which it was used: "from/until". */
-function periodOf(ref: string | null) {
-  const [from, until] = ref?.split('/') ?? []
-  return from && until ? { from, until } : null
 }

@@ -1,11 +1,11 @@
-import { operations, toUsd } from '@jackcloud/sdk/wire'
+import { operations, runtimeCosts, toUsd } from '@jackcloud/sdk/wire'
 import type { Hono } from 'hono'
 import type { Jack } from '../jack.ts'
 import { quantileMs } from '../Latency.ts'
 import * as projects from '../store/projects.ts'
 import * as runtime from '../store/runtime.ts'
 import * as usage from '../store/usage.ts'
-import { addUsage, costNanoUsd, costsNanoUsd, noUsage, type Usage } from '../Usage.ts'
+import { addUsage, costNanoUsd, noUsage, type Usage } from '../Usage.ts'
 import { findProject } from '../verbs/find-project.ts'
 import { type Runway, runwayOf } from '../verbs/runway.ts'
 import { parseWhen } from '../When.ts'
@@ -65,7 +65,7 @@ export function usageDoor(app: Hono<Door>, jack: Jack): void {
 
 function overTime(buckets: (Usage & { at: Date })[]) {
   const total = buckets.reduce<Usage>(addUsage, noUsage)
-  const costs = costsNanoUsd(total)
+  const costs = runtimeCosts(total)
   return {
     total: {
       ...counters(total),

@@ -35,7 +35,7 @@ export async function encryptionKey(given: string | undefined, path: string): Pr
 /** What a server keeps for itself in its data directory, by name of the file. */
 export async function keptSecrets(dataDir: string): Promise<Map<string, string>> {
   const secrets = new Map<string, string>()
-  for (const name of ['encryption.key', 'token']) {
+  for (const name of ['encryption.key', 'receipt.key', 'token']) {
     const secret = await readSecret(join(dataDir, name))
     if (secret !== undefined) secrets.set(name, secret)
   }

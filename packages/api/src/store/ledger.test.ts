@@ -1,13 +1,17 @@
+import { fromUsd } from '@jackcloud/sdk/wire'
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import { afterAll, expect, test } from 'vitest'
 import type { Db } from './database.ts'
 import * as ledger from './ledger.ts'
 import { audit } from './ledgerAudit.ts'
+import * as receipts from './receipts.ts'
 import { testDatabase } from './testing/database.ts'
+import { testReceiptKey } from './testing/receiptKey.ts'
 
 const database = await testDatabase()
 const { db } = database
+const key = await testReceiptKey()
 afterAll(() => database.drop())
 
 let count = 0
@@ -26,11 +30,15 @@ const balance = async (accountId: string) => {
   return [it.availableMicroUsd, it.heldMicroUsd]
 }
 
+/** The account's receipts, newest first. */
+const receiptsOf = async (accountId: string) =>
+  (await receipts.list(db, key, { accountId, order: 'desc', limit: 500 })).receipts
+
 const shown = async (accountId: string) =>
-  (await ledger.entries(db, { accountId, limit: 100 })).entries.map((it) => [
-    it.kind,
-    it.amountMicroUsd,
-    it.balanceAfterMicroUsd,
+  (await receiptsOf(accountId)).map((it) => [
+    it.reason,
+    fromUsd(it.amount_usd),
+    fromUsd(it.balance_usd ?? ''),
     it.ref,
   ])
 
@@ -254,18 +262,19 @@ test('receipts come in pages, newest first, none twice and none left out', async
     })
   const refs: (string | null)[] = []
   for (let cursor: string | undefined; ; ) {
-    const page = await ledger.entries(db, { accountId, limit: 3, ...(cursor ? { cursor } : {}) })
-    refs.push(...page.entries.map((it) => it.ref))
+    const page = await receipts.list(db, key, { accountId, order: 'desc', limit: 3, cursor })
+    refs.push(...page.receipts.map((it) => it.ref))
     if (page.nextCursor === null) break
     cursor = page.nextCursor
   }
   expect(refs).toEqual([9, 8, 7, 6, 5, 4, 3, 2, 1, 0].map((i) => `exe_${i}`).concat('welcome'))
-  const ofProject = await ledger.entries(db, { accountId, projectId: 'prj_odd', limit: 50 })
-  expect(ofProject.entries).toHaveLength(5)
+  const all = { accountId, order: 'asc', limit: 50 } as const
+  const ofProject = await receipts.list(db, key, { ...all, projectId: 'prj_odd' })
+  expect(ofProject.receipts.map((it) => it.ref)).toEqual([1, 3, 5, 7, 9].map((i) => `exe_${i}`))
   const yesterday = new Date(Date.now() - 86_400_000)
   expect(await ledger.spentSince(db, { accountId }, yesterday)).toBe(10n)
   expect(await ledger.spentSince(db, { projectId: 'prj_odd' }, yesterday)).toBe(5n)
-  await expect(ledger.entries(db, { accountId, limit: 3, cursor: 'x' })).rejects.toMatchObject({
+  await expect(receipts.list(db, key, { ...all, cursor: 'x' })).rejects.toMatchObject({
     code: 'invalid_request',
   })
 })
@@ -384,8 +393,8 @@ async function totals(round: string) {
   return Promise.all(
     accounts.map(async (accountId) => {
       const it = await ledger.balanceOf(db, accountId)
-      const { entries } = await ledger.entries(db, { accountId, limit: 500 })
-      const moved = entries.reduce((sum, entry) => sum + entry.amountMicroUsd, 0n)
+      const entries = await receiptsOf(accountId)
+      const moved = entries.reduce((sum, entry) => sum + fromUsd(entry.amount_usd), 0n)
       expect(it.availableMicroUsd + it.heldMicroUsd).toBe(moved)
       expect(it.availableMicroUsd >= 0n && it.heldMicroUsd >= 0n).toBe(true)
       expect((await ledger.spentToday(db, `tok_${accountId}`)) <= 60n).toBe(true)

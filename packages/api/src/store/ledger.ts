@@ -5,8 +5,6 @@ import {
   type ChargeKind,
   type DepositKind,
   dailyCapExceeded,
-  type Entry,
-  type EntryKind,
   insufficientBalance,
   type Settlement,
 } from '../Ledger.ts'
@@ -234,68 +232,11 @@ export async function balanceOf(db: Db, accountId: string): Promise<Balance> {
   }
 }
 
-export interface EntryQuery {
-  accountId: string
-  projectId?: string
-  since?: Date
-  limit: number
-  /** The `nextCursor` of the page before. */
-  cursor?: string
-}
-
-/**
- * What moved an account's money, newest first, and that of its sessions. A reservation shows as what was captured of it,
- * once it was; what is still open is the balance's `held`. So all entries of the balance add up to available plus held.
- * Throws `invalid_request` on a cursor that is none.
- */
-export async function entries(
-  db: Db,
-  it: EntryQuery,
-): Promise<{ entries: Entry[]; nextCursor: string | null }> {
-  if (it.cursor !== undefined && !/^\d{1,18}$/.test(it.cursor))
-    throw new JackError('invalid_request', 'The cursor is not one of this list.')
-  const rows = await db
-    .selectFrom('ledger_transfer')
-    .selectAll()
-    .where((or) =>
-      or.or([
-        or('account_id', '=', it.accountId),
-        or('session_id', 'in', (of) =>
-          of.selectFrom('session').select('session_id').where('account_id', '=', it.accountId),
-        ),
-      ]),
-    )
-    .where(isEntry)
-    .$if(it.projectId !== undefined, (q) => q.where('project_id', '=', it.projectId as string))
-    .$if(it.since !== undefined, (q) => q.where('created_at', '>=', it.since as Date))
-    .$if(it.cursor !== undefined, (q) =>
-      q.where(sql<boolean>`(created_at, seq) <
-        (select created_at, seq from ledger_transfer where seq = ${it.cursor})`),
-    )
-    .orderBy('created_at', 'desc')
-    .orderBy('seq', 'desc')
-    .limit(it.limit + 1)
-    .execute()
-  const page = rows.slice(0, it.limit)
-  return {
-    entries: page.map((row) => {
-      const ofBalance = row.account_id === it.accountId && row.balance_after_micro_usd !== null
-      const incoming = row.credit === (ofBalance ? 'available' : 'session')
-      return {
-        id: row.transfer_id,
-        kind: row.kind as EntryKind,
-        of: ofBalance ? ('balance' as const) : ('session' as const),
-        amountMicroUsd: incoming ? row.amount_micro_usd : -row.amount_micro_usd,
-        balanceAfterMicroUsd: ofBalance ? row.balance_after_micro_usd : null,
-        sessionId: row.session_id,
-        ref: row.ref,
-        projectId: row.project_id,
-        tokenId: row.token_id,
-        at: row.created_at,
-      }
-    }),
-    nextCursor: rows.length > it.limit ? String(page.at(-1)?.seq) : null,
-  }
+/** Notes what a transfer is made of, beyond its amount, in the words of the wire: its receipt says so. */
+export async function explain(db: Db, transferId: string, detail: object): Promise<void> {
+  await sql`insert into ledger_detail values (${transferId}, ${JSON.stringify(detail)}::jsonb)`.execute(
+    db,
+  )
 }
 
 /** What an account, or a project, was charged since a moment, less refunds. */

@@ -118,6 +118,12 @@ async function contradictions(db: Db): Promise<Inconsistency[]> {
     from session where status = 'closed' and committed_micro_usd <> settled_micro_usd
       and not (close_reason = 'withdrawn' and committed_micro_usd > settled_micro_usd)
     union all
+    select 'an entry has its receipt, or is due for one', t.transfer_id, format('of %s', t.account_id)
+    from ledger_transfer t
+    where t.kind not in ('reserve', 'release')
+      and not exists (select from receipt r where (r.account_id, r.transfer_id) = (t.account_id, t.transfer_id))
+      and not exists (select from receipt_due d where (d.account_id, d.seq) = (t.account_id, t.seq))
+    union all
     select 'a token has spent on a day what its payments add up to', token_id,
       format('on %s: says %s, adds up to %s', day, spent_micro_usd, spent)
     from ledger_token_day full join counted using (token_id, day)

@@ -7,13 +7,16 @@ import type { Db } from './database.ts'
 import * as ledger from './ledger.ts'
 import { audit } from './ledgerAudit.ts'
 import * as projects from './projects.ts'
+import * as receipts from './receipts.ts'
 import * as runtime from './runtime.ts'
 import * as suspensions from './suspensions.ts'
 import { testDatabase } from './testing/database.ts'
+import { testReceiptKey } from './testing/receiptKey.ts'
 import * as usage from './usage.ts'
 
 const database = await testDatabase()
 const { db } = database
+const key = await testReceiptKey()
 afterAll(() => database.drop())
 
 let count = 0
@@ -53,7 +56,7 @@ async function projectOf(
   await sql`update project set live_deployment_id = ${deploymentId} where project_id = ${projectId}`.execute(
     db,
   )
-  await runtime.include(db, projectId, it.includedMicroUsd ?? 0n)
+  await runtime.include(db, projectId, it.includedMicroUsd ?? 0n, deploymentId)
   return projectId
 }
 
@@ -69,6 +72,8 @@ const batch = (counted: Record<string, Partial<Usage>>, at = noon, number = ++nu
 
 const store = (counted: Record<string, Partial<Usage>>, at?: Date) =>
   usage.store(db, batch(counted, at))
+const receiptsOf = async (accountId: string) =>
+  (await receipts.list(db, key, { accountId, order: 'desc', limit: 50 })).receipts
 const available = async (accountId: string) =>
   (await ledger.balanceOf(db, accountId)).availableMicroUsd
 const charge = (now = noon) => runtime.chargeDue(db, `run_${newId()}`, { now })
@@ -92,12 +97,20 @@ test('what was used is pending at once, and charged in whole micro-USD with its 
     pendingNanoUsd: 125n,
     spentNanoUsd: 2_125n,
   })
-  const { entries } = await ledger.entries(db, { accountId, limit: 1 })
-  expect(entries[0]).toMatchObject({
-    kind: 'runtime',
-    amountMicroUsd: -2n,
-    projectId,
-    ref: '2026-11-21T12:00:00Z/2026-11-21T12:00:10Z',
+  expect((await receiptsOf(accountId))[0]).toMatchObject({
+    reason: 'runtime',
+    amount_usd: '-0.000002',
+    project_id: projectId,
+    period: { from: '2026-11-21T12:00:00Z', until: '2026-11-21T12:00:10Z' },
+    detail: {
+      requests: 4,
+      cpu_us: 10,
+      rows_read: 0,
+      rows_written: 0,
+      included_nano_usd: '0',
+      carried_in_nano_usd: '0',
+      carried_out_nano_usd: '125',
+    },
   })
 })
 
@@ -107,8 +120,8 @@ test('many batches make one entry in the ledger', async () => {
   for (let i = 0; i < 20; i++) await store({ [projectId]: requests(5) }, later(i * 500))
   await charge(later(10_000))
   expect(await available(accountId)).toBe(999_900n)
-  const { entries } = await ledger.entries(db, { accountId, limit: 50 })
-  expect(entries.map((it) => it.kind)).toEqual(['runtime', 'grant'])
+  const entries = await receiptsOf(accountId)
+  expect(entries.map((it) => it.reason)).toEqual(['runtime', 'grant'])
 })
 
 test('included runtime is used first, and what is left of it stays', async () => {
@@ -117,7 +130,7 @@ test('included runtime is used first, and what is left of it stays', async () =>
   await store({ [projectId]: requests(4) })
   await charge()
   expect(await available(accountId)).toBe(1_000_000n)
-  await runtime.include(db, projectId, 10n)
+  await runtime.include(db, projectId, 10n, newId())
   await store({ [projectId]: requests(20) })
   await charge()
   expect(await available(accountId)).toBe(999_996n)
@@ -275,7 +288,8 @@ test('however usage comes and whatever happens meanwhile, every nano-dollar of i
             (used[step.project] as bigint) +
             costNanoUsd({ ...noUsage, requests, cpuUs, rowsWritten })
         } else if (step.do === 'charge') await charge()
-        else if (step.do === 'deploy') await runtime.include(db, ids[step.project] as string, 100n)
+        else if (step.do === 'deploy')
+          await runtime.include(db, ids[step.project] as string, 100n, newId())
         else {
           funded += step.microUsd
           await ledger.grant(db, {
@@ -344,7 +358,7 @@ test('batches of several servers, charges, deploys and deletions at once block n
   }
   const deploying = async (tx: Db, projectId: string) => {
     await projects.lock(tx, projectId)
-    await runtime.include(tx, projectId, 1n)
+    await runtime.include(tx, projectId, 1n, newId())
     await projects.change(tx, projectId, { status: 'active' })
     await ledger.charge(tx, {
       id: newId(),

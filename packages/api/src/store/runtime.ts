@@ -1,5 +1,7 @@
+import { toUsd } from '@jackcloud/sdk/wire'
 import { sql } from 'kysely'
 import type { Db } from './database.ts'
+import { explain } from './ledger.ts'
 
 /** How a project stands with its runtime. */
 export interface Runtime {
@@ -44,12 +46,18 @@ export async function pendingOf(db: Db, accountId: string): Promise<bigint> {
   return rows[0]?.pending ?? 0n
 }
 
-/** Adds runtime that a deploy brings along. */
-export async function include(db: Db, projectId: string, microUsd: bigint): Promise<void> {
+/** Adds runtime that a deploy brings along, and has its receipt say so. */
+export async function include(
+  db: Db,
+  projectId: string,
+  microUsd: bigint,
+  deploymentId: string,
+): Promise<void> {
   await sql`
     update project set included_micro_usd = included_micro_usd + ${microUsd} where project_id = ${projectId}`.execute(
     db,
   )
+  await explain(db, deploymentId, { included_usd: toUsd(microUsd) })
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { Receipt } from '@jackcloud/sdk/wire'
 import type { ColumnType, Generated, JSONColumnType } from 'kysely'
 import type { ChargeState } from '../Charge.ts'
 import type { ChannelDescriptor, CloseReason, SessionStatus } from '../Session.ts'
@@ -14,6 +15,11 @@ export interface Schema extends ProjectTables {
   session_grant: SessionGrantTable
   spent_challenge: { challenge_id: string; expires_at: Date }
   charge: ChargeTable
+  ledger_detail: { transfer_id: ReadOnly<string>; detail: ReadOnly<Receipt['detail']> }
+  receipt_key: { key_id: string; public_key: string; used_at: Date }
+  receipt_chain: ReceiptChainTable
+  receipt: ReceiptTable
+  receipt_due: { account_id: ReadOnly<string>; seq: ReadOnly<bigint> }
   migration: { name: string; applied_at: Generated<Date> }
 }
 
@@ -125,6 +131,21 @@ export interface ChargeTable {
   state: ChargeState
   created_at: Date
   settled_at: Date | null
+}
+
+/** Where each account's chain of receipts ends. */
+interface ReceiptChainTable {
+  account_id: string
+  position: bigint
+  last_hash: string | null
+}
+
+interface ReceiptTable {
+  account_id: ReadOnly<string>
+  position: ReadOnly<bigint>
+  transfer_id: ReadOnly<string>
+  project_id: ReadOnly<string | null>
+  receipt: ReadOnly<Receipt>
 }
 
 type ReadOnly<T> = ColumnType<T, never, never>

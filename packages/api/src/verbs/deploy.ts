@@ -160,7 +160,7 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
 
   async function makeLive(db: Db): Promise<Project> {
     await forgetStrikes(db, project.projectId)
-    await include(db, project.projectId, terms.includedMicroUsd)
+    await include(db, project.projectId, terms.includedMicroUsd, deploymentId)
     const ttlHours = manifest.ttl_hours ?? ttlOf(existing, terms.ttlHours)
     return goLive(
       jack,

@@ -65,29 +65,6 @@ export const AddedBalance = Balance.partial().extend({
   resumed: z.array(ProjectName),
 })
 
-/**
- * One event that moved money. `balance` entries add up to the balance; what a session paid directly (`session`) adds up,
- * with what it added to balances less what went back, to what is spent of that session.
- */
-export const Receipt = z.object({
-  receipt_id: z.string(),
-  at: Timestamp,
-  reason: z.string(),
-  amount_usd: Usd,
-  /** What the amount changed: the account's balance, or only a session. */
-  of: z.enum(['balance', 'session']),
-  /** The session that it was paid from, or that it went back to; null for the balance. */
-  session_id: z.string().nullable(),
-  /** The execution, deployment, transaction or grant it belongs to. */
-  ref: z.string().nullable(),
-  project_id: z.string().nullable(),
-  /** Its name, as long as there is such a project. */
-  project: ProjectName.nullable(),
-  /** When that was used which it charges; null for everything but runtime. */
-  period: z.object({ from: Timestamp, until: Timestamp }).nullable(),
-})
-export const ReceiptPage = z.object({ receipts: z.array(Receipt), ...nextCursor })
-
 /** What an upload of this manifest would cost; its files are not sent. */
 export const QuoteManifest = z.strictObject({
   manifest: Manifest,

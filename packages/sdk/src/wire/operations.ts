@@ -7,6 +7,7 @@ import { ExecuteRequest, ExecuteResponse } from './Execute.ts'
 import { LogPage, LogQuery } from './Log.ts'
 import { PageQuery } from './Page.ts'
 import * as Project from './Project.ts'
+import * as Receipt from './Receipt.ts'
 import { Session, SessionPage } from './Session.ts'
 import * as Staged from './Staged.ts'
 import { AccountUsage, Usage, UsageQuery } from './Usage.ts'
@@ -323,10 +324,24 @@ export const operations = {
   listReceipts: operation({
     method: 'GET',
     path: '/v1/receipts',
-    summary: 'Every event that moved money, newest first',
+    summary: 'Every event that moved money, newest first unless `order` is `asc`',
     scope: 'read',
-    query: PageQuery,
-    response: Account.ReceiptPage,
+    query: Receipt.ReceiptQuery,
+    response: Receipt.ReceiptPage,
+  }),
+  getStatement: operation({
+    method: 'GET',
+    path: '/v1/receipts/statement',
+    summary: 'What all receipts add up to at one moment: balance and sessions, signed',
+    scope: 'read',
+    response: Receipt.Statement,
+  }),
+  listReceiptKeys: operation({
+    method: 'GET',
+    path: '/.well-known/jack-receipts',
+    summary: 'The public keys that receipts are signed with (a JWK set), the present one first',
+    scope: null,
+    response: Receipt.ReceiptKeys,
   }),
   listTokens: operation({
     method: 'GET',

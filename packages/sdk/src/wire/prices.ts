@@ -9,3 +9,20 @@ export const prices = {
   resume: 100_000n,
   suggestedDeposit: 5_000_000n,
 } as const
+
+/** CPU is counted in steps whose list price is a whole number of nano-USD. */
+export const cpuStepUs = 10
+
+/** What each kind of runtime costs at list prices, in nano-USD (1 USD = 1,000,000,000), exact. */
+export const runtimeCosts = (it: {
+  requests: number
+  /** In whole steps. */
+  cpuUs: number
+  rowsRead: number
+  rowsWritten: number
+}) => ({
+  requests: BigInt(it.requests) * prices.runtimeNanoUsd.request,
+  cpu: (BigInt(it.cpuUs) * prices.runtimeNanoUsd.cpuMs) / 1_000n,
+  rowsRead: BigInt(it.rowsRead) * prices.runtimeNanoUsd.d1RowRead,
+  rowsWritten: BigInt(it.rowsWritten) * prices.runtimeNanoUsd.d1RowWritten,
+})

@@ -8,6 +8,7 @@ import { staging } from './0007-staging.ts'
 import { cron } from './0008-cron.ts'
 import { logs } from './0009-logs.ts'
 import { payments } from './0010-payments.ts'
+import { receipts } from './0011-receipts.ts'
 
 /**
  * Every change of the schema, oldest first: name and SQL. What was released is never edited, only added to.
@@ -24,4 +25,5 @@ export const migrations: Record<string, string> = {
   '0008-cron': cron,
   '0009-logs': logs,
   '0010-payments': payments,
+  '0011-receipts': receipts,
 }
