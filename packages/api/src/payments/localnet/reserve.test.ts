@@ -9,8 +9,10 @@ import {
   zeroAddress,
 } from 'viem'
 import { getTransactionReceipt } from 'viem/actions'
-import { beforeAll, describe, expect, test } from 'vitest'
-import { RESERVE } from './reserve.ts'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { startAnvil } from './anvil.ts'
+import { installReserve, RESERVE } from './reserve.ts'
+import { reserveCode } from './reserveCode.ts'
 import type { Localnet } from './startLocalnet.ts'
 import {
   balanceOf,
@@ -288,4 +290,20 @@ describe('who is up to no good', () => {
       'DepositOverflow',
     )
   })
+})
+
+test('a chain that brings its own reserve keeps it', async () => {
+  const anvil = await startAnvil({ chainId: 1337 })
+  onTestFinished(anvil.stop)
+  await anvil.rpc('anvil_setCode', RESERVE, '0xef')
+  expect(await installReserve(anvil)).toBe('native')
+  expect(await anvil.rpc('eth_getCode', RESERVE, 'latest')).toBe('0xef')
+})
+
+test('a stand-in of an earlier run is replaced by the one of today', async () => {
+  const anvil = await startAnvil({ chainId: 1337 })
+  onTestFinished(anvil.stop)
+  await anvil.rpc('anvil_setCode', RESERVE, `0x${'60'.repeat(200)}`)
+  expect(await installReserve(anvil)).toBe('stand-in')
+  expect(await anvil.rpc('eth_getCode', RESERVE, 'latest')).toBe(reserveCode)
 })
