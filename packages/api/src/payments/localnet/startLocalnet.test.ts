@@ -332,6 +332,16 @@ describe('its process', () => {
   })
 })
 
+test('a machine for which there is no anvil is told what is missing', async () => {
+  const { arch } = process
+  onTestFinished(() => void Object.defineProperty(process, 'arch', { value: arch }))
+  Object.defineProperty(process, 'arch', { value: 'riscv64' })
+  await expect(startLocalnet()).rejects.toMatchObject({
+    code: 'unavailable',
+    message: expect.stringContaining(`@foundry-rs/anvil-${process.platform}-riscv64 is not`),
+  })
+})
+
 test('strangers cannot bend the rules of the chain', async () => {
   const { rpcUrl } = await chain()
   const dev = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266'
