@@ -94,6 +94,12 @@ test('a cloud that is up says where it is, and signs its user in', async () => {
     token: expect.stringMatching(/^jkt_/),
     data,
     sandbox: expect.any(String),
+    wallet: { address: expect.stringMatching(/^0x[0-9a-f]{40}$/) },
+    chain: {
+      id: 1337,
+      rpc_url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
+      token: '0x20c0000000000000000000000000000000000000',
+    },
     pid: expect.any(Number),
   })
   expect(statSync(join(home, 'config/jack/config.json')).mode & 0o777).toBe(0o600)

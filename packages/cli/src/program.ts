@@ -49,6 +49,7 @@ const groups: Record<string, [name: string, summary: string, load: () => Promise
     ['whoami', 'show who you are', () => import('./commands/whoami.ts')],
     ['token', 'tokens for machines and agents', () => import('./commands/token.ts')],
     ['balance', 'what the account can spend', () => import('./commands/balance.ts')],
+    ['sessions', 'payment sessions of a wallet', () => import('./commands/sessions.ts')],
     ['receipts', 'everything that moved money', () => import('./commands/receipts.ts')],
   ],
   'Upkeep:': [

@@ -87,6 +87,9 @@ export function createJack(options: JackOptions = {}) {
     addBalance: (request: Input<'addBalance'>, { signal, idempotencyKey }: PostOptions = {}) =>
       call('addBalance', [], { json: request, signal, idempotencyKey }),
 
+    /** How wallets pay here, and what things cost. */
+    paymentTerms: ({ signal }: CallOptions = {}) => call('paymentTerms', [], { signal }),
+
     sessions: {
       /** One page of payment sessions, newest first: what is deposited, authorized and spent. */
       list: (query: Query<'listSessions'> = {}, { signal }: CallOptions = {}) =>

@@ -59,6 +59,7 @@ export const routes: {
   me: ['GET', '/v1/me'],
   balance: ['GET', '/v1/balance'],
   addBalance: ['POST', '/v1/balance'],
+  paymentTerms: ['GET', '/v1/payments'],
   listSessions: ['GET', '/v1/sessions'],
   closeSession: ['POST', '/v1/sessions/:session/close'],
   accountUsage: ['GET', '/v1/usage'],

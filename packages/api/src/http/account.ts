@@ -1,4 +1,4 @@
-import { fromUsd, operations, toUsd } from '@jackcloud/sdk/wire'
+import { fromUsd, operations, prices, toUsd } from '@jackcloud/sdk/wire'
 import type { Hono } from 'hono'
 import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
@@ -26,10 +26,34 @@ export function accountDoor(app: Hono<Door>, jack: Jack): void {
       account_id: account.accountId,
       slug: account.slug,
       kind: account.kind,
+      address: account.address,
       balance_usd: toUsd(availableMicroUsd),
       token: token ? presentToken(token) : null,
     }
   })
+
+  route(app, jack, operations.paymentTerms, async () => ({
+    chain: jack.payments && {
+      id: jack.payments.chain.id,
+      // Where a public chain answers the operator may be his secret.
+      rpc_url: jack.config.payments.chain === 'local' ? jack.payments.chain.rpcUrl : null,
+      token: jack.payments.chain.token,
+      payee: jack.payments.chain.payee,
+      operator: jack.payments.chain.operator,
+      escrow: jack.payments.chain.escrow,
+    },
+    prices: {
+      execute_usd: toUsd(prices.execution),
+      deploy_usd: toUsd(prices.deploy),
+      deploy_once_usd: toUsd(prices.charge.deploy),
+      deploy_once_hours: prices.charge.ttlHours,
+      requests_per_million_usd: perMillion(prices.runtimeNanoUsd.request),
+      cpu_ms_per_million_usd: perMillion(prices.runtimeNanoUsd.cpuMs),
+      rows_read_per_million_usd: perMillion(prices.runtimeNanoUsd.d1RowRead),
+      rows_written_per_million_usd: perMillion(prices.runtimeNanoUsd.d1RowWritten),
+    },
+    suggested_deposit_usd: toUsd(prices.suggestedDeposit),
+  }))
 
   route(app, jack, operations.balance, async ({ payer }) => {
     await jack.recorder.flush()
@@ -87,3 +111,6 @@ export function accountDoor(app: Hono<Door>, jack: Jack): void {
     }
   }
 }
+
+/** Of a unit's price in nano-USD. */
+const perMillion = (nanoUsd: bigint): string => toUsd(nanoUsd * 1_000n)

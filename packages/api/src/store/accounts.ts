@@ -6,6 +6,8 @@ export interface Account {
   accountId: string
   slug: string
   kind: 'local' | 'wallet' | 'person'
+  /** Of the wallet that it is, in lower case. */
+  address: Hex | null
 }
 
 /** The account of a slug. */
@@ -24,7 +26,7 @@ export async function findById(db: Db, accountId: string): Promise<Account | und
 }
 
 /** Adds an account, or finds the one that has the slug. */
-export async function ensure(db: Db, account: Account): Promise<Account> {
+export async function ensure(db: Db, account: Omit<Account, 'address'>): Promise<Account> {
   await db
     .insertInto('account')
     .values({ account_id: account.accountId, slug: account.slug, kind: account.kind })
@@ -68,8 +70,14 @@ export async function findByAddress(db: Db, address: string): Promise<Account | 
   return row && toAccount(row)
 }
 
-const toAccount = (row: { account_id: string; slug: string; kind: Account['kind'] }): Account => ({
+const toAccount = (row: {
+  account_id: string
+  slug: string
+  kind: Account['kind']
+  address: string | null
+}): Account => ({
   accountId: row.account_id,
   slug: row.slug,
   kind: row.kind,
+  address: row.address as Hex | null,
 })

@@ -77,6 +77,8 @@ function say({ print }: Session, ready: Ready, before: string | undefined): void
     )
     print.out(`  Sandbox   ${sandboxText(ready.sandbox)}`)
     print.out(`  Data      ${ready.data}`)
+    if (ready.chain) print.out(`  Chain     ${ready.chain.rpc_url} (Tempo, id ${ready.chain.id})`)
+    if (ready.wallet) print.out(`  Wallet    ${ready.wallet.address}, with play money`)
     print.out('')
     print.out(`  You are signed in. In another terminal:`)
     print.out(`    ${paint('bold', 'jack new my-app && cd my-app && jack deploy', process.stdout)}`)

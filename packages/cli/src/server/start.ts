@@ -14,6 +14,10 @@ export interface Ready {
   token: string
   data: string
   sandbox: unknown
+  /** A development wallet with money, on a local chain. */
+  wallet?: { address: string }
+  /** The chain that wallets pay on. */
+  chain?: { id: number; rpc_url: string; token: string }
   pid: number
 }
 

@@ -39,6 +39,8 @@ export const Me = z.object({
   account_id: z.string(),
   slug: z.string(),
   kind: z.enum(['local', 'wallet', 'person']),
+  /** Of the wallet that the account is. */
+  address: z.string().nullable(),
   balance_usd: Usd,
   token: Token.nullable(),
 })

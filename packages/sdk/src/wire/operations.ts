@@ -6,6 +6,7 @@ import { DeployRequest, DeployResponse, Manifest } from './Deploy.ts'
 import { ExecuteRequest, ExecuteResponse } from './Execute.ts'
 import { LogPage, LogQuery } from './Log.ts'
 import { PageQuery } from './Page.ts'
+import { PaymentTerms } from './PaymentTerms.ts'
 import * as Project from './Project.ts'
 import * as Receipt from './Receipt.ts'
 import { Session, SessionPage } from './Session.ts'
@@ -295,6 +296,13 @@ export const operations = {
     price: 'amount',
     body: Account.AddBalance,
     response: Account.AddedBalance,
+  }),
+  paymentTerms: operation({
+    method: 'GET',
+    path: '/v1/payments',
+    summary: 'How wallets pay here, and what things cost',
+    scope: null,
+    response: PaymentTerms,
   }),
   listSessions: operation({
     method: 'GET',
