@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache'
 import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import type { Payer } from '../Payer.ts'
+import { isPaymentProblem } from '../payments/problems.ts'
 import { databaseGone } from '../store/database.ts'
 import type { Claim } from '../store/idempotency.ts'
 import * as idempotency from '../store/idempotency.ts'
@@ -20,7 +21,7 @@ export interface Answer {
 
 /**
  * Does the work once for a key: the same request under the same key is answered with what was answered first, for 24
- * hours. What failed on our side or for lack of room is not kept, so that it can be tried again.
+ * hours. What failed on our side, for lack of room or by its payment is not kept, so that it can be tried again.
  *
  * @param workId for what the work makes, should it make something
  * @param content digest of everything that makes two requests of one payer the same
@@ -61,7 +62,7 @@ export async function once(
       throw error
     }
     const final =
-      known.status < 500 && known.status !== 429 && known.status !== 402 && known.status !== 409
+      known.status < 500 && ![402, 409, 429].includes(known.status) && !isPaymentProblem(known)
     if (final) {
       const body = JSON.stringify(problemOf(known, requestId))
       keep(jack, payer, key, fingerprint, { status: known.status, body })

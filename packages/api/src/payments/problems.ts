@@ -32,9 +32,12 @@ export function paymentProblem(
 
 const base = 'https://paymentauth.org/problems/'
 
+/** Whether it is the payment that failed: then nothing was done or paid, and another payment may succeed. */
+export const isPaymentProblem = (error: JackError): boolean => error.type.startsWith(base)
+
 /** Whether an answer to this error may ask for a payment: nothing was paid, and paying helps. */
 export const isPayable = (error: JackError): boolean =>
-  error.status === 402 && error.type.startsWith(base)
+  error.status === 402 && isPaymentProblem(error)
 
 /** Why a session does not pay, in the words of the protocol. Anything else is answered as it came. */
 export function sessionProblem(error: unknown): unknown {

@@ -51,6 +51,7 @@ export const joined = (here: Channel | undefined, there: Channel): Channel =>
     ? {
         ...there,
         signedMicroUsd: larger(here.signedMicroUsd, there.signedMicroUsd),
+        freeMicroUsd: here.freeMicroUsd,
         openedAt: here.openedAt,
       }
     : there

@@ -42,22 +42,17 @@ export function readOffer(challenge: Challenge.Challenge): Offer | undefined {
   if (challenge.intent === 'charge') {
     return { ...common, kind: price === 0n ? 'proof' : 'charge', feePayer }
   }
-  const escrow = details.escrowContract ?? canonicalEscrow
-  const known = typeof escrow === 'string' && escrow.toLowerCase() === canonicalEscrow
-  if (
-    challenge.intent !== 'session' ||
-    details.sessionProtocol !== 'v2' ||
-    !known ||
-    price === 0n
-  ) {
-    return undefined
-  }
+  if (challenge.intent !== 'session' || details.sessionProtocol !== 'v2') return undefined
+  const escrow = String(details.escrowContract ?? canonicalEscrow).toLowerCase()
+  const leastStep = amount(details.minVoucherDelta)
+  // A voucher is never signed for more than what is bought.
+  if (escrow !== canonicalEscrow || price === 0n || (leastStep ?? 0n) > price) return undefined
   return {
     ...common,
     kind: 'session',
     feePayer,
     suggestedDepositMicroUsd: amount(request.suggestedDeposit),
-    leastStepMicroUsd: amount(details.minVoucherDelta),
+    leastStepMicroUsd: leastStep,
   }
 }
 

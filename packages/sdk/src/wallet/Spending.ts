@@ -68,17 +68,29 @@ export function parseUsd(option: string, usd: string | undefined): bigint | unde
   )
 }
 
+export interface SpentSoFar {
+  now: number
+  inThisCall: bigint
+  /** What does not count as spent, and could still be taken. */
+  claimable: bigint
+}
+
 /** Counts an amount as spent, when all limits allow it. Throws a JackError `spending_limit`. */
 export function book(
   spending: Spending,
   limits: Limits,
   microUsd: bigint,
-  { now, inThisCall = 0n }: { now: number; inThisCall?: bigint },
+  soFar: SpentSoFar,
 ): { spending: Spending; booking: Booking } {
-  assertAllowed(spending, limits, microUsd, { now, inThisCall })
+  assertAllowed(spending, limits, microUsd, soFar)
+  const { now } = soFar
   const booking = { day: dayOf(now), microUsd }
   return { spending: add(spending, booking.day, microUsd), booking }
 }
+
+/** Counts an amount as spent, whatever the limits. */
+export const spend = (spending: Spending, now: number, microUsd: bigint): Spending =>
+  add(spending, dayOf(now), microUsd)
 
 /** Counts `microUsd` of a booking as not spent. */
 export function giveBack(spending: Spending, booking: Booking, microUsd: bigint): Spending {
@@ -102,13 +114,15 @@ export function assertAllowed(
   spending: Spending,
   limits: Limits,
   microUsd: bigint,
-  { now, inThisCall = 0n }: { now: number; inThisCall?: bigint },
+  { now, inThisCall, claimable }: SpentSoFar,
 ): void {
   const day = dayOf(now)
+  const today = spentOn(spending, day) + claimable
+  const ever = spending.totalMicroUsd + claimable
   const checks = [
     ['perCallUsd', limits.perCallMicroUsd, inThisCall, 'for one call'],
-    ['perDayUsd', limits.perDayMicroUsd, spentOn(spending, day), 'for one day'],
-    ['totalUsd', limits.totalMicroUsd, spending.totalMicroUsd, 'for the life of the wallet'],
+    ['perDayUsd', limits.perDayMicroUsd, today, 'for one day'],
+    ['totalUsd', limits.totalMicroUsd, ever, 'for the life of the wallet'],
   ] as const
   for (const [name, limit, spent, what] of checks) {
     if (limit === undefined) continue

@@ -4,7 +4,7 @@ import { fromUsd, toUsd } from '../wire/Usd.ts'
 import { type Channel, joined, leftOf } from './Channel.ts'
 import type { Offer } from './Offer.ts'
 import type { Payment, PaymentReceipt } from './Payment.ts'
-import { type Booking, book } from './Spending.ts'
+import type { Booking } from './Spending.ts'
 import type { Signer } from './signer.ts'
 import * as steps from './steps.ts'
 import type { WalletState } from './WalletState.ts'
@@ -101,8 +101,8 @@ export function purchase(payer: Payer, request: Purchasing): Purchase {
   async function charge(offer: Offer): Promise<true> {
     const price = offer.priceMicroUsd
     const booking = await payer.update((state, now) => {
-      const booked = book(state.spending, payer.rules.limits, price, { now, inThisCall })
-      return [{ ...state, spending: booked.spending }, booked.booking]
+      const booked = steps.bookCharge(state, price, payer.rules, { now, inThisCall })
+      return [booked.state, booked.booking]
     })
     return unlessItFails({ booking }, async () => {
       await tell(offer, { how: 'charge', amountUsd: toUsd(price) })
@@ -217,11 +217,9 @@ export function purchase(payer: Payer, request: Purchasing): Purchase {
       const again = await signer.topUp(fresh, channel, depositMicroUsd, signed.transaction)
       response = await request.send('POST', { [signer.headerOf(fresh)]: again.credential })
     }
-    if (response?.status === 410) {
-      return payer.update((state) => [steps.without(state, key, id), undefined])
-    }
+    if (response?.status === 410) return void (await forget(key, channel))
     const added = channel.depositMicroUsd + depositMicroUsd
-    const deposit = response?.ok ? added : await signer.depositOf(channel)
+    const deposit = response?.ok ? added : (await signer.stateOf(channel)).deposit
     if (deposit <= channel.depositMicroUsd) {
       const why = response ? (await errorOf(response, request.cloud)).message : 'no answer came'
       throw new JackError('payment_required', `$${depositUsd} could not be added: ${why}`, {
@@ -237,15 +235,15 @@ export function purchase(payer: Payer, request: Purchasing): Purchase {
 
   /** Asks the chain what became of an opening that nobody heard of. */
   async function look(key: string, channel: Channel): Promise<void> {
-    const depositMicroUsd = await (await payer.signer()).depositOf(channel)
-    await payer.update((state) => [
-      depositMicroUsd > 0n
+    const { deposit, usable } = await (await payer.signer()).stateOf(channel)
+    await payer.update((state, now) => [
+      usable
         ? steps.changed(state, key, channel.id, (it) => ({
             ...it,
-            depositMicroUsd,
+            depositMicroUsd: deposit,
             confirmed: true,
           }))
-        : steps.without(state, key, channel.id),
+        : steps.without(state, key, channel.id, { closed: false, now }),
       undefined,
     ])
   }
@@ -302,21 +300,20 @@ export function purchase(payer: Payer, request: Purchasing): Purchase {
   }
 
   /** Learns what other programs with this wallet, on other machines, did to the session. */
-  async function resynchronize(was: Pending & { how: 'session' }, outcome: Outcome): Promise<void> {
+  async function resynchronize({ key, channel }: Paying, outcome: Outcome): Promise<void> {
+    if (!key || !channel || !outcome.response) return
     const signer = await payer.signer()
-    const offer = outcome.response
-      ? signer.offers(outcome.response.headers, request.host).find((it) => it.kind === 'session')
-      : undefined
-    if (!offer || (await recall(offer, was.key))) return
-    const there = await signer.remembered(offer, new Headers())
-    if (there) return keep(was.key, there)
-    const deposit = await signer.depositOf(was.channel)
+    const offers = signer.offers(outcome.response.headers, request.host)
+    const offer = offers.find((it) => it.kind === 'session')
+    if (!offer) return
+    if (problemOf(outcome).endsWith('/session/insufficient-balance')) {
+      await payer.update((state, now) => [steps.writtenOff(state, key, channel.id, now), undefined])
+    }
+    if (await recall(offer, key)) return
+    const { deposit, usable } = await signer.stateOf(channel)
+    if (!usable) return
     await payer.update((state) => [
-      steps.changed(state, was.key, was.channel.id, (it) => ({
-        ...it,
-        freeMicroUsd: 0n,
-        depositMicroUsd: deposit > 0n ? deposit : it.depositMicroUsd,
-      })),
+      steps.changed(state, key, channel.id, (it) => ({ ...it, depositMicroUsd: deposit })),
       undefined,
     ])
   }
@@ -324,13 +321,28 @@ export function purchase(payer: Payer, request: Purchasing): Purchase {
   /** The server closed the session, or knows nothing of it: forgets it and opens another one. */
   async function reopen(outcome: Outcome): Promise<boolean> {
     const was = pending
-    await decide(0n)
     if (was?.how !== 'session') return false
-    await payer.update((state) => [steps.without(state, was.key, was.channel.id), undefined])
+    const closed = await forget(was.key, was.channel)
+    if (closed) await decide(0n)
+    else {
+      pending = undefined
+      await was.lease?.letGo()
+    }
     if (reopened) return false
     reopened = true
     // Without a challenge in the answer, the same request brings one.
     return (await answer(outcome)) || true
+  }
+
+  /** Whether its vouchers are worth nothing now, because the channel is closed on chain. */
+  async function forget(key: string, channel: Channel): Promise<boolean> {
+    const { deposit } = await (await payer.signer()).stateOf(channel)
+    const closed = channel.confirmed && deposit === 0n
+    await payer.update((state, now) => [
+      steps.without(state, key, channel.id, { closed, now }),
+      undefined,
+    ])
+    return closed
   }
 
   /** Counts what the server took. `undefined` when nobody knows: then it counts as taken. */
@@ -339,7 +351,8 @@ export function purchase(payer: Payer, request: Purchasing): Purchase {
     pending = undefined
     if (!was || was.how === 'proof') return
     const rest = was.booking.microUsd - (took ?? was.booking.microUsd)
-    if (rest > 0n) await giveBack(was, rest)
+    // A transfer that was signed is spent, whatever the server says: nobody can take it back.
+    if (rest > 0n && was.how === 'session') await giveBack(was, rest)
     if (was.how === 'session' && was.lease) {
       if (response?.ok) await confirm(was)
       await was.lease.letGo()
@@ -418,7 +431,10 @@ function receiptOf(response: Response | undefined): { txHash?: string } | undefi
   }
 }
 
-const isSessionGone = ({ error }: Outcome): boolean =>
-  /\/session\/channel-(finalized|not-found)$/.test(String(error?.fields.type ?? ''))
+const isSessionGone = (outcome: Outcome): boolean =>
+  /\/session\/channel-(finalized|not-found)$/.test(problemOf(outcome))
+
+/** The type of a problem document. */
+const problemOf = ({ error }: Outcome): string => String(error?.fields.type ?? '')
 
 const saidBy = ({ error }: Outcome): string => error?.message ?? 'it does not say why.'

@@ -190,29 +190,27 @@ export function createSigner({ account: given, rpcUrl, chainId: onlyChain }: Sig
       return { credential, transaction: payload.transaction }
     },
 
-    depositOf,
+    stateOf,
 
     /**
-     * The channel that a server remembers, from the challenge or from the headers of its answer. Believed is only what
-     * this wallet signed and what the chain says.
+     * The channel that a server remembers, from the headers of its answer. Believed is only what this wallet signed and
+     * what the chain says.
      */
     async remembered(offer: Offer, headers: Headers): Promise<Channel | undefined> {
-      const { sessionSnapshot } = offer.challenge.request.methodDetails as {
-        sessionSnapshot?: Session.Client.SessionSnapshot
-      }
       const header = headers.get('payment-session-snapshot')
+      if (!header) return undefined
       try {
-        const snapshot = header ? Session.deserializeSnapshot(header) : sessionSnapshot
-        if (!snapshot || !isOurs(snapshot, offer)) return undefined
+        const snapshot = Session.deserializeSnapshot(header)
+        if (!isOurs(snapshot, offer)) return undefined
         const channel = {
           id: snapshot.channelId,
           descriptor: snapshot.descriptor as Descriptor,
           chainId: offer.chainId,
           escrow: offer.escrow,
         }
-        const deposit = await depositOf(channel)
+        const { deposit, usable } = await stateOf(channel)
         const signed = BigInt(snapshot.acceptedCumulative)
-        if (deposit < signed || deposit === 0n) return undefined
+        if (!usable || deposit < signed) return undefined
         return {
           ...channel,
           depositMicroUsd: deposit,
@@ -227,16 +225,16 @@ export function createSigner({ account: given, rpcUrl, chainId: onlyChain }: Sig
     },
   }
 
-  /** What the chain holds for a channel: 0 for one that was never opened, is closed, or is about to be. */
-  async function depositOf({
+  /** What the chain holds for a channel: nothing for one that was never opened, or is closed. */
+  async function stateOf({
     id,
     chainId,
     escrow,
-  }: Pick<Channel, 'id' | 'chainId' | 'escrow'>): Promise<bigint> {
-    const state = await onChain(() =>
+  }: Pick<Channel, 'id' | 'chainId' | 'escrow'>): Promise<{ deposit: bigint; usable: boolean }> {
+    const { deposit, closeRequestedAt } = await onChain(() =>
       Precompile.Chain.getChannelState(clientOf(chainId), id, escrow),
     )
-    return state.closeRequestedAt === 0 ? state.deposit : 0n
+    return { deposit, usable: deposit > 0n && closeRequestedAt === 0 }
   }
 
   function isOurs(snapshot: Session.Client.SessionSnapshot, offer: Offer): boolean {

@@ -1,7 +1,7 @@
 import { JackError } from '../JackError.ts'
 import { toUsd } from '../wire/Usd.ts'
 import { type Channel, given, leftOf, nextVoucher } from './Channel.ts'
-import { assertAllowed, type Booking, book, giveBack, type Limits } from './Spending.ts'
+import { assertAllowed, type Booking, book, giveBack, type Limits, spend } from './Spending.ts'
 import type { WalletState } from './WalletState.ts'
 
 /** What a server asks for, of one session. */
@@ -60,8 +60,9 @@ export function nextStep(
   const channel = state.channels[key]
   const lease = state.leases[key]
   const busy = lease !== undefined && lease.until > moment.now && lease.holder !== moment.holder
+  const spentSoFar = { ...moment, claimable: claimable(state, key) }
   // The limits come first: who may not pay does not wait, open or add either.
-  assertAllowed(state.spending, rules.limits, priceMicroUsd, moment)
+  assertAllowed(state.spending, rules.limits, priceMicroUsd, spentSoFar)
 
   if (!channel?.confirmed) {
     if (busy) return { state, step: { do: 'wait' } }
@@ -69,7 +70,7 @@ export function nextStep(
     if (channel) return { state: leased, step: { do: 'look', channel } }
     if (!moment.asked) return { state: leased, step: { do: 'ask' } }
     const depositMicroUsd = depositFor(state, ask, rules, 0n, priceMicroUsd)
-    const { spending, booking } = book(state.spending, rules.limits, priceMicroUsd, moment)
+    const { spending, booking } = book(state.spending, rules.limits, priceMicroUsd, spentSoFar)
     return { state: { ...leased, spending }, step: { do: 'open', depositMicroUsd, booking } }
   }
 
@@ -80,13 +81,35 @@ export function nextStep(
     const depositMicroUsd = depositFor(state, ask, rules, leftOf(channel), missing)
     return { state: withLease(state, key, moment), step: { do: 'topUp', channel, depositMicroUsd } }
   }
-  const { spending, booking } = book(state.spending, rules.limits, priceMicroUsd, moment)
+  const { spending, booking } = book(state.spending, rules.limits, priceMicroUsd, spentSoFar)
   const channels = { ...state.channels, [key]: next }
   return {
     state: { ...state, channels, spending },
     step: { do: 'voucher', channel: next, booking },
   }
 }
+
+/** Books a payment that has nothing to do with a session. Throws a JackError `spending_limit`. */
+export function bookCharge(
+  state: WalletState,
+  priceMicroUsd: bigint,
+  { limits }: Rules,
+  moment: Pick<Moment, 'now' | 'inThisCall'>,
+): { state: WalletState; booking: Booking } {
+  const spentSoFar = { ...moment, claimable: claimable(state) }
+  const { spending, booking } = book(state.spending, limits, priceMicroUsd, spentSoFar)
+  return { state: { ...state, spending }, booking }
+}
+
+/**
+ * What servers gave back and could still take, in sessions other than that of `key`, where it pays for what comes next.
+ * With this, limits hold against a server that lies.
+ */
+const claimable = ({ channels }: WalletState, key?: string): bigint =>
+  Object.entries(channels).reduce(
+    (sum, [name, it]) => (name === key ? sum : sum + it.freeMicroUsd),
+    0n,
+  )
 
 /** What to put into a session that still holds `left`: what the server would like, as far as the rules allow. */
 function depositFor(
@@ -160,11 +183,27 @@ export function changed(
   return channel?.id === id ? withChannel(state, key, change(channel)) : state
 }
 
-/** Forgets a channel, if it is still the one that is kept. */
-export function without(state: WalletState, key: string, id: string): WalletState {
+/** Counts what a server gave back as spent after all. */
+export function writtenOff(state: WalletState, key: string, id: string, now: number): WalletState {
+  const channel = state.channels[key]
+  if (channel?.id !== id) return state
+  return {
+    ...withChannel(state, key, { ...channel, freeMicroUsd: 0n }),
+    spending: spend(state.spending, now, channel.freeMicroUsd),
+  }
+}
+
+/** Forgets a channel, if it is still the one that is kept. Its vouchers are worth something unless it is closed. */
+export function without(
+  state: WalletState,
+  key: string,
+  id: string,
+  { closed, now }: { closed: boolean; now: number },
+): WalletState {
   if (state.channels[key]?.id !== id) return state
-  const { [key]: _, ...channels } = state.channels
-  return { ...state, channels }
+  const settled = closed ? state : writtenOff(state, key, id, now)
+  const { [key]: _, ...channels } = settled.channels
+  return { ...settled, channels }
 }
 
 /** Counts part of a booking as not spent. What was signed for it in a session pays for the next request. */
