@@ -5,6 +5,7 @@ import { pino } from 'pino'
 import { Agent, FormData, request } from 'undici'
 import { readConfig } from '../Config.ts'
 import { type Cloud, startCloud } from '../start.ts'
+import type { Connection } from '../store/database.ts'
 import { testDatabase } from '../store/testing/database.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: answers are asserted on, not relied on
@@ -17,6 +18,8 @@ export interface Reply<T = any> {
 
 export interface TestCloud extends Cloud {
   token: string
+  /** To its database. */
+  connection: Connection
   /** Calls the API. `body` is sent as JSON, or as it is when it is a FormData. */
   api(
     method: string,
@@ -86,6 +89,7 @@ export async function testCloud(env: Record<string, string> = {}): Promise<TestC
   return {
     ...cloud,
     token: cloud.token as string,
+    connection: database.connection,
     api,
     live(url, { method = 'GET', headers = {}, body } = {}) {
       const { host, pathname, search } = new URL(url)

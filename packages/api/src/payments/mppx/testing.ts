@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Session as Tempo } from 'mppx/tempo'
 import { encodeAbiParameters, encodeFunctionData, keccak256, type PrivateKeyAccount } from 'viem'
+import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { sendTransaction, waitForTransactionReceipt } from 'viem/actions'
 import type { Hex, Session } from '../../Session.ts'
 import type { Localnet } from '../localnet/startLocalnet.ts'
@@ -17,6 +18,7 @@ export interface TestPayee {
   chain: Localnet
   payee: PrivateKeyAccount
   operator: PrivateKeyAccount
+  operatorKey: Hex
   /** The part of the port that has to do with channels on chain. */
   payments: Pick<
     Payments,
@@ -26,15 +28,9 @@ export interface TestPayee {
 
 export async function newPayee(chain: Localnet): Promise<TestPayee> {
   const payee = await newWallet(chain, 0n)
-  const operator = await newWallet(chain, 100_000_000n)
-  return payeeOf(chain, payee, operator)
-}
-
-export function payeeOf(
-  chain: Localnet,
-  payee: PrivateKeyAccount,
-  operator: PrivateKeyAccount,
-): TestPayee {
+  const operatorKey = generatePrivateKey()
+  const operator = privateKeyToAccount(operatorKey)
+  await chain.faucet(operator.address, 100_000_000n)
   const access = {
     client: clientOf(chain, operator),
     token: lower(chain.token),
@@ -46,6 +42,7 @@ export function payeeOf(
     chain,
     payee,
     operator,
+    operatorKey,
     payments: {
       chain: {
         id: chain.chainId,
