@@ -1,3 +1,4 @@
+import { undisturbed } from './print.ts'
 import type { Session } from './session.ts'
 
 /** Yes or no, on the terminal. Without somebody to ask, the answer is `--yes`. */
@@ -24,7 +25,8 @@ export async function askText(
 /** A line that is not shown. */
 export async function askSecret(message: string): Promise<string> {
   const { password, isCancel } = await import('@clack/prompts')
-  const answer = await password({ message, output: process.stderr })
+  // A payment may need it in the midst of anything.
+  const answer = await undisturbed(() => password({ message, output: process.stderr }))
   if (isCancel(answer)) throw interrupted()
   return answer ?? ''
 }

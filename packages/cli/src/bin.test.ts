@@ -172,6 +172,7 @@ test('config says where each value comes from', async () => {
     token: { value: null, origin: 'not set' },
     project: { value: 'my-api', origin: join(cwd, 'jack.json') },
     data: { value: join(home, 'data/jack'), origin: 'default' },
+    wallet: { value: null, origin: 'not set' },
     config_file: join(home, 'config/jack/config.json'),
   })
 })

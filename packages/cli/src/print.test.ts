@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import {
   bytes,
+  createPrint,
   distance,
   failureText,
   listing,
@@ -9,8 +11,29 @@ import {
   redact,
   table,
   took,
+  undisturbed,
   usd,
 } from './print.ts'
+
+test('while something is asked, nothing is drawn over it', async () => {
+  let drawn = ''
+  const stderr = { isTTY: true, write: (text: string) => (drawn += text) }
+  const streams = { stdout: process.stdout, stderr: stderr as unknown as NodeJS.WriteStream }
+  const print = createPrint({ json: false, verbose: false }, streams)
+  const asked = Promise.withResolvers<void>()
+  const work = Promise.withResolvers<void>()
+  const waiting = print.while('Paying', work.promise)
+  while (!drawn.includes('Paying')) await sleep(10)
+  const asking = undisturbed(() => asked.promise)
+  drawn = ''
+  await sleep(350)
+  expect(drawn).toBe('')
+  asked.resolve()
+  await asking
+  while (!drawn.includes('Paying')) await sleep(10)
+  work.resolve()
+  await waiting
+})
 
 test('a place in the sources is shown with its line and a caret under its column', () => {
   const place = {

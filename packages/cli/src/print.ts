@@ -233,6 +233,17 @@ export function distance(at: string | null, now = Date.now()): string {
   return seconds > 0 ? `in ${amount}${unit}` : `${amount}${unit} ago`
 }
 
+/** While something is asked on the terminal, nothing is drawn over it. */
+export async function undisturbed<T>(asking: () => Promise<T>): Promise<T> {
+  questions++
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
+  return asking().finally(() => {
+    questions--
+  })
+}
+
+let questions = 0
+
 /** One line on stderr: animated on a terminal, said once elsewhere, and only when it takes a while. */
 async function showing<T>(stderr: NodeJS.WriteStream, label: string, work: Promise<T>): Promise<T> {
   const began = performance.now()
@@ -241,6 +252,7 @@ async function showing<T>(stderr: NodeJS.WriteStream, label: string, work: Promi
   let frame = 0
   const timer = setInterval(
     () => {
+      if (questions > 0) return
       const ms = performance.now() - began
       if (tty) {
         const seconds = ms >= 1_000 ? ` ${Math.floor(ms / 1_000)}s` : ''

@@ -48,6 +48,7 @@ const groups: Record<string, [name: string, summary: string, load: () => Promise
     ['logout', 'forget it', () => import('./commands/logout.ts')],
     ['whoami', 'show who you are', () => import('./commands/whoami.ts')],
     ['token', 'tokens for machines and agents', () => import('./commands/token.ts')],
+    ['wallet', 'the key that pays without an account', () => import('./commands/wallet.ts')],
     ['balance', 'what the account can spend', () => import('./commands/balance.ts')],
     ['sessions', 'payment sessions of a wallet', () => import('./commands/sessions.ts')],
     ['receipts', 'everything that moved money', () => import('./commands/receipts.ts')],
@@ -155,7 +156,9 @@ function said(error: unknown, argv: string[]): Failure {
   const help = known ? `jack ${named} --help` : 'jack --help'
   const missing = error.code === 'commander.help'
   const unknown = named === 'help' && argv[argv.indexOf('help') + 1]
-  const [first = '', ...rest] = error.message.replace(/^error: /, '').split('\n')
+  // A private key that was typed by mistake is not repeated.
+  const message = error.message.replace(/(0x)?[0-9a-f]{64}/gi, '0x***')
+  const [first = '', ...rest] = message.replace(/^error: /, '').split('\n')
   const sentence = missing
     ? unknown
       ? `Unknown command '${unknown}'.`

@@ -1,16 +1,20 @@
+import { JackError } from '@jackcloud/sdk'
 import type { Command } from 'commander'
 import { paint, table } from '../print.ts'
-import { openSession } from '../session.ts'
+import { openSession, type Session } from '../session.ts'
+import { findWallet, originOf } from '../wallet/findWallet.ts'
 
 export default (command: Command) =>
   command.action(async () => {
-    const { print, settings, configFile } = await openSession(command)
+    const session = await openSession(command)
+    const { print, settings, configFile } = session
     const { url, token, project, data } = settings
     const shown = {
       url,
       token: { ...token, value: token.value === undefined ? undefined : mask(token.value) },
       project,
       data,
+      wallet: await wallet(session),
     }
     const orNull = Object.entries(shown).map(([name, { value, origin }]) => [
       name,
@@ -32,6 +36,17 @@ export default (command: Command) =>
       ),
     )
   })
+
+async function wallet(session: Session): Promise<{ value: string | undefined; origin: string }> {
+  try {
+    const found = await findWallet(session)
+    return { value: found?.address, origin: found ? originOf(found.source) : 'not set' }
+  } catch (error) {
+    // One that cannot be read is no reason not to show the rest.
+    if (error instanceof JackError) return { value: undefined, origin: error.message }
+    throw error
+  }
+}
 
 /** Enough of a token to tell it from others. */
 export const mask = (token: string): string => (token.length > 16 ? `${token.slice(0, 8)}…` : '…')

@@ -8,6 +8,7 @@ import { confirm } from '../ask.ts'
 import { defaultDataFolder } from '../folders.ts'
 import type { Session } from '../session.ts'
 import { version } from '../version.ts'
+import { withoutKeys } from '../wallet/key.ts'
 
 /**
  * The server's main file: in this workspace, beside this package, in the current folder, or fetched before. The server
@@ -57,6 +58,8 @@ async function fetchServer(home: string, name: string, signal: AbortSignal): Pro
     const { execa } = await import('execa')
     await execa('npm', ['install', '--prefix', home, '--no-fund', '--no-audit', name], {
       cancelSignal: signal,
+      env: withoutKeys(process.env),
+      extendEnv: false,
     })
   } catch (error) {
     const said = String((error as { stderr?: string }).stderr ?? (error as Error).message)

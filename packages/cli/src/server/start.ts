@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { JackError } from '@jackcloud/sdk'
 import { plain } from '../print.ts'
+import { withoutKeys } from '../wallet/key.ts'
 import { forget, remember } from './running.ts'
 
 /** What the API says on descriptor 3 when everything answers. */
@@ -47,7 +48,7 @@ export function startServer(options: Options): Server {
     detached: true,
     stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
     env: {
-      ...process.env,
+      ...withoutKeys(process.env),
       JACK_PORT: String(options.port),
       JACK_HOST: options.host,
       JACK_DATA: options.data,
