@@ -24,6 +24,7 @@ import { createListener, serve } from './server.ts'
 import { Background } from './store/background.ts'
 import { Blobs } from './store/blobs.ts'
 import { Captures } from './store/captures.ts'
+import * as charges from './store/charges.ts'
 import { type Connection, openDatabase } from './store/database.ts'
 import { openDataDirectory } from './store/dataDirectory.ts'
 import { startEmbedded } from './store/embedded/startEmbedded.ts'
@@ -145,7 +146,10 @@ async function open(
   const migrated = await migrate(db)
   if (migrated.length > 0) log.info({ migrations: migrated }, 'schema brought up to date')
   // Nobody else uses this database: what is unfinished in it was cut off.
-  if (database === undefined) await idempotency.loseAll(db)
+  if (database === undefined) {
+    await idempotency.loseAll(db)
+    await charges.leaveAll(db)
+  }
 
   const receiptKey = await openReceiptKey(
     config.receiptKeyFile === undefined

@@ -97,13 +97,15 @@ export interface Payments {
   validateCharge(charge: Charge): Promise<void>
 
   /**
-   * Sends a charge and waits until it is final. Throws `ChargeFailed` when it surely is not paid and never will be;
-   * any other error says that nobody knows.
+   * Sends a charge and waits until it is final. Throws `ChargeFailed` when the chain surely did not take it; any other
+   * error says that nobody knows.
    */
   sendCharge(charge: Charge): Promise<Hex>
 
-  /** The transaction that paid a charge, found by what binds it to its challenge; null when there is none. */
-  findCharge(charge: Pick<Charge, 'payer' | 'challengeId'>): Promise<Hex | null>
+  /**
+   * The transaction that paid a charge, whoever sent it, found by what binds it to its challenge; null when there is none.
+   */
+  findCharge(charge: Pick<Charge, 'payer' | 'challengeId' | 'amountMicroUsd'>): Promise<Hex | null>
 
   /** Every channel that the chain says was opened to our payee, oldest first. For reconciliation. */
   openedChannels(since?: Date): Promise<OpenedChannel[]>
@@ -112,5 +114,5 @@ export interface Payments {
   income(since?: Date): Promise<Income[]>
 }
 
-/** A charge is not paid, and never will be: its transaction was refused, or its time is over. */
+/** A charge is not paid: its transaction was refused. */
 export class ChargeFailed extends Error {}

@@ -4,7 +4,7 @@ import type { Hex } from '../Session.ts'
 import type { Db } from './database.ts'
 
 /*
- * One-off charges, by challenge. A charge pays for one piece of work: whichever holds it when it is sent. After work
+ * One-off charges, by challenge. A charge pays for one piece of work, which holds it from before it begins. After work
  * that was not delivered it can be held by other work, and what was paid by then is in the balance.
  */
 
@@ -13,7 +13,6 @@ export interface KnownCharge {
   accountId: string
   creditAccountId: string
   payer: Hex
-  workId: string
   amountMicroUsd: bigint
   txHash: Hex
   credential: string
@@ -22,36 +21,48 @@ export interface KnownCharge {
   createdAt: Date
 }
 
-/** Takes a charge for a piece of work. Answers its state, or null when other work has it. */
+/** Takes a charge for a piece of work. Answers its state, or null when other work has it, done or not. */
 export async function take(
   db: Db,
   charge: Charge,
   it: { workId: string; accountId: string; creditAccountId: string },
   now: Date,
 ): Promise<ChargeState | null> {
-  const { rows } = await sql<{ work_id: string; state: ChargeState }>`
+  const { rows } = await sql<{ state: ChargeState }>`
     insert into charge as had (challenge_id, tx_hash, account_id, credit_account_id, work_id, amount_micro_usd, scope,
       credential, state, created_at)
     values (${charge.challengeId}, ${charge.txHash}, ${it.accountId}, ${it.creditAccountId}, ${it.workId},
       ${charge.amountMicroUsd}, ${charge.scope}, ${charge.credential}, 'authorized', ${now})
     on conflict (challenge_id) do update set work_id = excluded.work_id
-      where had.tx_hash = excluded.tx_hash and had.state in ('authorized', 'paid')
-        and had.credit_account_id = excluded.credit_account_id
-        and not exists (select from ledger_reservation r
-          where r.reservation_id = had.work_id and r.captured_micro_usd is distinct from 0)
-    returning work_id, state`.execute(db)
-  const [taken] = rows
-  if (taken) return taken.state
-  const known = await db
-    .selectFrom('charge')
-    .select(['work_id', 'state', 'tx_hash'])
-    .where('challenge_id', '=', charge.challengeId)
-    .executeTakeFirst()
-  if (!known || known.tx_hash !== charge.txHash) return null
-  return known.work_id === it.workId || known.state === 'broadcasting' || known.state === 'failed'
-    ? known.state
-    : null
+      where had.credential = excluded.credential and had.credit_account_id = excluded.credit_account_id
+        and (had.work_id is null or had.work_id = excluded.work_id or exists (select from ledger_reservation r
+          where r.reservation_id = had.work_id and r.captured_micro_usd = 0))
+    returning state`.execute(db)
+  return rows[0]?.state ?? null
 }
+
+/** The work that has a charge came to nothing: other work may have it. What it paid for stays its own. */
+export async function leave(db: Db, workId: string): Promise<void> {
+  await db
+    .updateTable('charge')
+    .set({ work_id: null })
+    .where('work_id', '=', workId)
+    .where(unpaidOrReleased)
+    .execute()
+}
+
+/** The same for all. Only for a process that has the database to itself, before it takes requests. */
+export async function leaveAll(db: Db): Promise<void> {
+  await db
+    .updateTable('charge')
+    .set({ work_id: null })
+    .where('work_id', 'is not', null)
+    .where(unpaidOrReleased)
+    .execute()
+}
+
+const unpaidOrReleased = sql<boolean>`(state <> 'paid' or exists (select from ledger_reservation r
+  where r.reservation_id = charge.work_id and r.captured_micro_usd = 0))`
 
 /**
  * From here on nobody else sends it. `sent` when this work's charge was sent before, and null when other work has it.
@@ -75,6 +86,16 @@ export async function beginSending(
     .where('challenge_id', '=', challengeId)
     .executeTakeFirst()
   return known?.work_id === workId ? 'sent' : null
+}
+
+/** The chain did not get it after all. */
+export async function notSent(db: Db, challengeId: string): Promise<void> {
+  await db
+    .updateTable('charge')
+    .set({ state: 'authorized' })
+    .where('challenge_id', '=', challengeId)
+    .where('state', '=', 'broadcasting')
+    .execute()
 }
 
 /** What became of it on chain. Once it is paid or failed it stays so: then false. */
@@ -111,7 +132,6 @@ export async function unsettled(db: Db, before: Date): Promise<KnownCharge[]> {
     accountId: row.account_id,
     creditAccountId: row.credit_account_id,
     payer: row.address as Hex,
-    workId: row.work_id,
     amountMicroUsd: row.amount_micro_usd,
     txHash: row.tx_hash as Hex,
     credential: row.credential,

@@ -124,7 +124,7 @@ export interface ChargeTable {
   tx_hash: string
   account_id: string
   credit_account_id: string
-  work_id: string
+  work_id: string | null
   amount_micro_usd: bigint
   scope: string
   credential: string

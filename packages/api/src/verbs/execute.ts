@@ -58,12 +58,10 @@ export async function execute(
     })
   } catch (error) {
     // Whoever leaves while the program runs has had it run.
-    if (started && signal.aborted && payer.funding.kind !== 'charge')
-      await capture(jack.db, { id: executionId })
+    if (started && signal.aborted) await capture(jack.db, { id: executionId })
     else await release(jack, payer, executionId)
     throw error
   }
-  await collect(jack, payer, work)
   // The price is set aside already: whether it is captured now or in a moment, nobody sees a difference.
   jack.captures.add(executionId)
   return answer(executionId, outcome, allowed, bundle)
@@ -71,7 +69,8 @@ export async function execute(
 
 /**
  * The compiler and the database work at the same time, and who can't be bundled keeps the price. What costs the payer a
- * transaction waits for the compiler.
+ * transaction waits for the compiler, and the program for the transaction: until the chain has it, its payer could still
+ * take the money elsewhere.
  */
 async function bundleAndReserve(
   jack: Jack,
@@ -83,6 +82,12 @@ async function bundleAndReserve(
   if (funding.kind === 'charge' || (funding.kind === 'session' && funding.opening)) {
     const bundle = await bundleExecution(jack, request)
     await reserve(jack, payer, work)
+    try {
+      await collect(jack, payer, work)
+    } catch (error) {
+      await release(jack, payer, work.id)
+      throw error
+    }
     return bundle
   }
   const [bundled, reserved] = await Promise.allSettled([

@@ -5,9 +5,8 @@ import { sessionProblem } from '../payments/problems.ts'
 import { grant } from '../store/ledger.ts'
 import * as projects from '../store/projects.ts'
 import * as sessions from '../store/sessions.ts'
-import { collectCharge, takeCharge } from './hold.ts'
+import { collectCharge, release, takeCharge } from './hold.ts'
 import { openSession } from './open-session.ts'
-import { requirePayments } from './require-payments.ts'
 import { resumeProjects } from './resume-projects.ts'
 
 export interface Funding {
@@ -42,11 +41,15 @@ export async function fund(jack: Jack, payer: Payer, it: Funding): Promise<strin
       break
     }
     case 'charge': {
-      await requirePayments(jack).validateCharge(funding.charge)
       const taken = { workId: it.id, accountId: payer.accountId, creditAccountId: it.accountId }
       await takeCharge(jack, funding.charge, taken)
       const credit = { accountId: it.accountId, ...(it.projectId && { projectId: it.projectId }) }
-      funding.paidBy = await collectCharge(jack, funding.charge, it.id, credit)
+      try {
+        funding.paidBy = await collectCharge(jack, funding.charge, it.id, credit)
+      } catch (error) {
+        await release(jack, payer, it.id)
+        throw error
+      }
     }
   }
   await projects.touchAll(jack.db, it.accountId, jack.now())

@@ -21,8 +21,8 @@ export interface Work {
 }
 
 /**
- * Sets aside what work costs, whatever pays for it. A charge is only checked: it is sent by `collect`, when there is
- * something to deliver.
+ * Sets aside what work costs, whatever pays for it. A charge is only checked and taken for this work: it is sent by
+ * `collect`.
  *
  * Throws `insufficient_balance`, `budget_exceeded`, or a payment problem; then nothing was paid.
  *
@@ -49,25 +49,29 @@ export async function reserve(
       }
       return
     }
-    case 'charge': {
-      const payments = requirePayments(jack)
-      const { charge } = funding
-      await payments.validateCharge(charge)
-      const it = { workId: work.id, accountId, creditAccountId: accountId }
-      await takeCharge(jack, charge, it)
-    }
+    case 'charge':
+      await takeCharge(jack, funding.charge, {
+        workId: work.id,
+        accountId,
+        creditAccountId: accountId,
+      })
   }
 }
 
-/** Takes a charge for work: throws when other work has it, and when it failed. */
+/** Takes a charge that the chain would take for work. Throws when other work has it, and when it can not be paid. */
 export async function takeCharge(
   jack: Jack,
   charge: Parameters<typeof charges.take>[1],
   it: Parameters<typeof charges.take>[2],
 ): Promise<void> {
+  const payments = requirePayments(jack)
+  await payments.validateCharge(charge)
   const state = await charges.take(jack.db, charge, it, jack.now())
-  if (state === 'failed') throw chargeFailed()
   if (state === null) throw chargeUsed()
+  if (state === 'failed') throw chargeFailed()
+  if (state !== 'broadcasting' || (await payments.findCharge(charge))) return
+  await charges.leave(jack.db, it.workId)
+  throw chargeUnderWay()
 }
 
 const chargeUsed = () =>
@@ -102,16 +106,7 @@ export async function collectCharge(
   if (sending === null) throw chargeUsed()
   const txHash =
     sending === 'begun' ? await send(jack, payments, charge) : await payments.findCharge(charge)
-  if (!txHash) {
-    throw new JackError(
-      'unavailable',
-      'This payment is under way, and nobody knows yet how it ends.',
-      {
-        hint: 'Send the same request again: it is not paid twice.',
-        retryAfterSeconds: 2,
-      },
-    )
-  }
+  if (!txHash) throw chargeUnderWay()
   await jack.db.transaction().execute(async (db) => {
     await charges.settled(db, challengeId, 'paid', jack.now(), txHash)
     await creditCharge(db, {
@@ -151,7 +146,7 @@ async function send(jack: Jack, payments: Payments, charge: Parameters<typeof ch
     return await payments.sendCharge(charge)
   } catch (error) {
     if (!(error instanceof ChargeFailed)) throw error
-    await charges.settled(jack.db, charge.challengeId, 'failed', jack.now())
+    await charges.notSent(jack.db, charge.challengeId)
     throw chargeFailed(error)
   }
 }
@@ -166,8 +161,21 @@ const chargeFailed = (cause?: unknown) =>
     },
   )
 
-/** Gives back what was set aside, unless it was captured. A charge that was not sent yet never will be for this. */
+const chargeUnderWay = () =>
+  new JackError('unavailable', 'This payment is under way, and nobody knows yet how it ends.', {
+    hint: 'Send the same request again: it is not paid twice.',
+    retryAfterSeconds: 2,
+  })
+
+/**
+ * Gives back what was set aside, unless it was captured. A charge that was not sent yet never will be for this work, and
+ * one that was is in the balance; either may pay for the next try.
+ */
 export async function release(jack: Jack, payer: Payer, id: string): Promise<void> {
-  if (payer.funding.kind === 'charge') await ledger.settleLost(jack.db, id)
-  else await ledger.release(jack.db, id)
+  if (payer.funding.kind !== 'charge') {
+    await ledger.release(jack.db, id)
+    return
+  }
+  await ledger.settleLost(jack.db, id)
+  await charges.leave(jack.db, id)
 }

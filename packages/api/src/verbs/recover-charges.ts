@@ -1,4 +1,5 @@
 import type { Jack } from '../jack.ts'
+import type { Payments } from '../payments/Payments.ts'
 import * as charges from '../store/charges.ts'
 import { creditCharge } from './hold.ts'
 import { resumeProjects } from './resume-projects.ts'
@@ -11,17 +12,26 @@ export async function recoverCharges(jack: Jack): Promise<void> {
   if (!jack.payments) return
   const now = jack.now()
   for (const it of await charges.unsettled(jack.db, new Date(now.getTime() - seenAfterMs))) {
-    const txHash = await jack.payments.findCharge(it)
-    if (txHash) {
-      await jack.db.transaction().execute(async (db) => {
-        if (!(await charges.settled(db, it.challengeId, 'paid', now, txHash))) return
-        await creditCharge(db, { ...it, txHash, accountId: it.creditAccountId })
-      })
-      await resumeProjects(jack, { accountId: it.creditAccountId })
-      jack.log.warn({ challengeId: it.challengeId, txHash }, 'a charge was found on chain')
-    } else if (now.getTime() - it.createdAt.getTime() > hopelessAfterMs) {
-      await charges.settled(jack.db, it.challengeId, 'failed', now)
+    try {
+      await recover(jack, jack.payments, it)
+    } catch (err) {
+      jack.log.error({ err, challengeId: it.challengeId }, 'a charge could not be looked up yet')
     }
+  }
+}
+
+async function recover(jack: Jack, payments: Payments, it: charges.KnownCharge): Promise<void> {
+  const now = jack.now()
+  const txHash = await payments.findCharge(it)
+  if (txHash) {
+    await jack.db.transaction().execute(async (db) => {
+      if (!(await charges.settled(db, it.challengeId, 'paid', now, txHash))) return
+      await creditCharge(db, { ...it, txHash, accountId: it.creditAccountId })
+    })
+    await resumeProjects(jack, { accountId: it.creditAccountId })
+    jack.log.warn({ challengeId: it.challengeId, txHash }, 'a charge was found on chain')
+  } else if (now.getTime() - it.createdAt.getTime() > hopelessAfterMs) {
+    await charges.settled(jack.db, it.challengeId, 'failed', now)
   }
 }
 

@@ -6,11 +6,11 @@ import type { Charge } from '../../Charge.ts'
 import { JackError } from '../../Errors.ts'
 import type { Hex } from '../../Session.ts'
 import { keccakOf } from '../keccak.ts'
-import { ChargeFailed } from '../Payments.ts'
+import { ChargeFailed, type Payments } from '../Payments.ts'
 import type { ChainClient, PaymentsConfig } from './config.ts'
-import { refused } from './opening.ts'
+import { refused, withoutData, wordsOf } from './refused.ts'
 
-/** Throws a payment problem unless the chain would take the charge now. Nothing moves. */
+/** Throws a payment problem unless the chain would take the charge now, or has it. Nothing moves. */
 export async function validateCharge(
   client: ChainClient,
   config: PaymentsConfig,
@@ -20,13 +20,13 @@ export async function validateCharge(
   try {
     await methodOf(client, config).validate({ credential, request: requestOf(credential) })
   } catch (cause) {
-    throw refused(cause, 'The charge is not valid')
+    if (!(await findCharge(client, config, charge))) throw refused(cause, 'The charge is not valid')
   }
 }
 
 /**
- * Sends a charge and waits until it is final. Throws `ChargeFailed` when it surely is not paid and never will be;
- * anything else says that nobody knows, and `findCharge` will tell.
+ * Sends a charge and waits until it is final. Throws `ChargeFailed` when the chain surely did not take it; anything else
+ * says that nobody knows, and `findCharge` will tell.
  */
 export async function sendCharge(
   client: ChainClient,
@@ -46,15 +46,14 @@ export async function sendCharge(
     const receipt = await method.broadcast({ credential, request: requestOf(credential) })
     return (receipt as { reference: Hex }).reference
   } catch (cause) {
-    if (!sent) throw new ChargeFailed('The charge was not sent.', { cause })
     const txHash = await findCharge(client, config, charge)
     if (txHash) return txHash
-    // The chain itself said no, instead of nothing.
-    if (isRefusal(cause)) throw new ChargeFailed('The chain refused the charge.', { cause })
+    if (!sent) throw new ChargeFailed('The charge was not sent.', { cause })
+    if (isRefused(cause)) throw new ChargeFailed('The chain refused the charge.', { cause })
     throw new JackError('unavailable', 'The chain does not say whether the charge was paid.', {
       hint: 'Send the same request again, with the same credential: it is not paid twice.',
       retryAfterSeconds: 2,
-      cause,
+      cause: withoutData(cause),
     })
   }
 }
@@ -63,7 +62,7 @@ export async function sendCharge(
 export async function findCharge(
   client: ChainClient,
   config: PaymentsConfig,
-  { payer, challengeId }: Pick<Charge, 'payer' | 'challengeId'>,
+  { payer, challengeId, amountMicroUsd }: Parameters<Payments['findCharge']>[0],
 ): Promise<Hex | null> {
   const latest = await getBlockNumber(client, { cacheTime: 0 })
   const logs = await getLogs(client, {
@@ -74,7 +73,8 @@ export async function findCharge(
     toBlock: latest,
   })
   const nonce = keccakOf(challengeId).toString('hex', 0, 7)
-  return logs.find((it) => it.args.memo?.endsWith(nonce))?.transactionHash ?? null
+  const paid = logs.find(({ args }) => args.amount === amountMicroUsd && args.memo?.endsWith(nonce))
+  return paid?.transactionHash ?? null
 }
 
 /** Blocks; a charge can be sent for a minute at most, and a recovery comes soon after. */
@@ -103,10 +103,13 @@ function methodOf(client: ChainClient, config: PaymentsConfig) {
 const requestOf = (credential: never): never =>
   (credential as { challenge: { request: never } }).challenge.request
 
-function isRefusal(error: unknown): boolean {
+/**
+ * Whether nothing came of the transaction on chain, or a node says that its sender can not pay. A node that does not take it
+ * for another reason may have it already: from whoever else sent it, or from a first try whose answer got lost.
+ */
+function isRefused(error: unknown): boolean {
   for (let at = error, depth = 0; at instanceof Error && depth < 6; at = at.cause, depth++) {
-    if (['RpcRequestError', 'ExecutionRevertedError', 'MismatchError'].includes(at.name))
-      return true
+    if (at.name === 'MismatchError' || /^insufficient /.test(wordsOf(at))) return true
   }
   return false
 }

@@ -2,8 +2,8 @@ import { Session as MppSession } from 'mppx/tempo'
 import { JackError } from '../../Errors.ts'
 import type { Hex, Opening } from '../../Session.ts'
 import type { Presented } from '../Payments.ts'
-import { paymentProblem } from '../problems.ts'
 import type { ChainClient, PaymentsConfig } from './config.ts'
+import { refused, withoutData } from './refused.ts'
 
 const { Chain } = MppSession.Precompile
 
@@ -70,21 +70,7 @@ async function depositOf(client: ChainClient, config: PaymentsConfig, id: Hex): 
     throw new JackError('unavailable', 'The chain does not answer.', {
       hint: 'Send the same request again: what was paid is not paid twice.',
       retryAfterSeconds: 2,
-      cause,
+      cause: withoutData(cause),
     })
   }
-}
-
-/** What the chain, or the library before it, says no to. Its words help the payer: a balance, a nonce, a time. */
-export function refused(cause: unknown, sentence: string): JackError {
-  const { shortMessage, details, message } = cause as {
-    shortMessage?: string
-    details?: string
-    message?: string
-  }
-  const words = `${details ?? shortMessage ?? message ?? ''}`.split('\n')[0]?.slice(0, 200)
-  return paymentProblem('verification-failed', words ? `${sentence}: ${words}` : `${sentence}.`, {
-    hint: 'See whether the wallet has enough of the token, and whether its clock is right.',
-    cause,
-  })
 }

@@ -67,10 +67,10 @@ create index session_grant_account on session_grant (account_id, granted_at) whe
 -- One transaction that pays for one piece of work.
 create table charge (
   challenge_id text primary key,
-  tx_hash text not null unique,
+  tx_hash text not null,
   account_id text not null references account, -- of the payer
   credit_account_id text not null references account, -- whose balance gets it
-  work_id text not null unique,
+  work_id text unique, -- what it pays for; null when that came to nothing, so that other work may have it
   amount_micro_usd bigint not null check (amount_micro_usd > 0),
   scope text not null,
   credential text not null,
