@@ -22,6 +22,7 @@ export interface Place {
 
 /** Anything that was thrown, as something to say. Only what is our own fault keeps its stack. */
 export function failureOf(error: unknown): Failure {
+  if (error instanceof JackError && error.code === 'spending_limit') return limitReached(error)
   if (error instanceof JackError) return error.toJSON() as Failure
   if (isBundleError(error)) {
     return {
@@ -43,6 +44,20 @@ export function failureOf(error: unknown): Failure {
     message,
     hint: 'This is a bug of the command line. --verbose shows where it happened.',
     ...(error instanceof Error && { stack: error.stack }),
+  }
+}
+
+/** The client says it in its own words, which are those of programs. */
+function limitReached(error: JackError): Failure {
+  const flags = { perCallUsd: '--per-call', perDayUsd: '--per-day', totalUsd: '--total' }
+  const flag = flags[error.fields.limit as keyof typeof flags] ?? '--per-call'
+  return {
+    ...(error.toJSON() as Failure),
+    hint: 'Nothing was signed or paid.',
+    next: [
+      { command: `jack wallet limit ${flag} <usd>`, when: 'to let the wallet spend more' },
+      { command: 'jack wallet limit', when: 'to see its limits' },
+    ],
   }
 }
 

@@ -87,6 +87,8 @@ async function createProgram(
     .option('-y, --yes', 'agree to everything that would be asked')
     .option('--url <url>', 'the Jack Cloud to talk to (JACK_URL)')
     .option('--token <token>', 'sign in with this token (better: JACK_TOKEN)')
+    .option('--wallet', 'be known by the wallet and pay with it, though there is a token')
+    .option('--max-spend <usd>', 'the most that the wallet may spend on this command')
     .option('--no-color', 'plain text (NO_COLOR)')
     .option('--verbose', 'say more')
     .addHelpText('after', helpEnd)

@@ -1,10 +1,11 @@
-import { createJack, type Jack, JackError } from '@jackcloud/sdk'
+import { createJack, type Jack, JackError, type JackOptions } from '@jackcloud/sdk'
 import type { Command } from 'commander'
 import { defaultDataFolder, userConfigFile } from './folders.ts'
 import { createPrint, type Print } from './print.ts'
 import { findPlace, type Place } from './project.ts'
 import { isCi, refuseStrangeUrl, resolveSettings, type Settings } from './settings.ts'
 import { readUserConfig } from './userConfig.ts'
+import { payingOptions } from './wallet/paying.ts'
 
 /** What every command works with. */
 export interface Session {
@@ -18,6 +19,8 @@ export interface Session {
   yes: boolean
   /** Ends with Ctrl-C. */
   signal: AbortSignal
+  /** The wallet is who we are and what pays; null when a token is, or nothing. */
+  wallet: JackOptions['account'] | null
   /** The client; made when first used. */
   readonly jack: Jack
   /** Throws when a repository chose the URL that a token is about to be sent to. */
@@ -55,24 +58,36 @@ export async function openSession(command: Command, given: Given = {}): Promise<
   const json = options.json === true
   const yes = options.yes === true
   const ctrlC = interruption(given.patient ?? false)
+  const print = createPrint({ json, verbose: options.verbose === true })
+  const interactive =
+    Boolean(process.stdin.isTTY && process.stderr.isTTY) && !json && !yes && !isCi(process.env)
+  const paying = await payingOptions({
+    print,
+    configFile,
+    interactive,
+    token: settings.token,
+    limits: sources.user.limits,
+    wanted: options.wallet === true,
+    maxSpend: options.maxSpend,
+  })
   let jack: Jack | undefined
   return {
-    print: createPrint({ json, verbose: options.verbose === true }),
+    print,
     settings,
     place: sources.place,
     configFile,
-    interactive:
-      Boolean(process.stdin.isTTY && process.stderr.isTTY) && !json && !yes && !isCi(process.env),
+    interactive,
+    wallet: paying?.account ?? null,
     yes,
     signal: ctrlC,
     get jack() {
       if (!jack) {
-        refuseStrangeUrl(settings, sources)
+        refuseStrangeUrl(settings, sources, paying !== null)
         jack = createJack({
           url: settings.url.value,
-          token: settings.token.value,
           retries: 2,
           fetch: fetchHere,
+          ...(paying ?? { token: settings.token.value }),
         })
       }
       return jack

@@ -7,12 +7,26 @@ import Conf from 'conf'
 export interface UserConfig {
   url?: string
   tokens: Record<string, string>
+  /** The most that the wallet spends without asking, in USD. */
+  limits?: Limits
+}
+
+export interface Limits {
+  per_call_usd?: string
+  per_day_usd?: string
+  total_usd?: string
 }
 
 export function readUserConfig(file: string): UserConfig {
-  const { url, tokens } = open(file).store as { url?: unknown; tokens?: object }
+  const { url, tokens, limits, ...rest } = open(file).store as {
+    url?: unknown
+    tokens?: object
+    limits?: Limits
+  }
   return {
+    ...rest,
     ...(typeof url === 'string' && { url }),
+    ...(limits && { limits }),
     tokens: Object.fromEntries(
       Object.entries(tokens ?? {}).filter(
         (entry): entry is [string, string] => typeof entry[1] === 'string',

@@ -45,9 +45,10 @@ export type Jack = ReturnType<typeof createJack>
  * const { result } = await jack.execute({ code: 'export const run = (n) => n * 2', input: 21 }) // 42
  */
 export function createJack(options: JackOptions = {}) {
-  const wallet = walletOf(options)
-  const connection = { ...connect(options), payer: wallet?.payer }
-  const url = connection.url
+  const plain = connect(options)
+  const { url } = plain
+  const wallet = walletOf({ localRpcUrl: () => localRpcUrl(plain), ...options })
+  const connection = { ...plain, payer: wallet?.payer }
 
   /** One operation: path parameters in their order, and what goes with them. */
   function call<Name extends OperationName>(
@@ -349,6 +350,23 @@ export function createJack(options: JackOptions = {}) {
         call('revokeToken', [token], { signal }),
     },
   }
+}
+
+/** Where the chain of a cloud on this machine answers. No other cloud is believed: whoever names the node sees the wallet. */
+async function localRpcUrl(connection: Connection): Promise<string> {
+  const { hostname } = new URL(connection.url)
+  if (!['127.0.0.1', 'localhost', '[::1]'].includes(hostname)) {
+    throw new JackError(
+      'payment_required',
+      `${connection.url} wants to be paid on a local chain.`,
+      {
+        hint: 'Money is worth nothing there. If it is yours, set JACK_RPC_URL to its node.',
+      },
+    )
+  }
+  const { chain } = await send<Answer<'paymentTerms'>>(connection, outgoing('paymentTerms', []))
+  if (chain?.rpc_url) return chain.rpc_url
+  throw new JackError('bad_answer', `${connection.url} does not say where its chain answers.`)
 }
 
 function connect(options: JackOptions): Connection {

@@ -7,6 +7,7 @@ import { releaseAbandoned } from '../store/ledger.ts'
 import * as logs from '../store/logs.ts'
 import { sinceLast } from '../store/periodic.ts'
 import * as projects from '../store/projects.ts'
+import { forgetChallenges } from '../store/sessions.ts'
 import * as stagedFiles from '../store/stagedFiles.ts'
 import { changeProject } from './change-project.ts'
 import { deleteProject } from './delete-project.ts'
@@ -29,6 +30,7 @@ export async function sweep(jack: Jack): Promise<void> {
   }
   await releaseAbandoned(jack.db, 5 * minute)
   await idempotency.forgetOld(jack.db, ago(day))
+  await forgetChallenges(jack.db, now)
   await stagedFiles.forgetOld(jack.db, ago(limits.staging.hours * hour))
   await logs.trim(jack.relaxedDb, now, jack.config.appLog)
 }

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import type { Program } from '@jackcloud/bundler'
 import { type Answer, JackError } from '@jackcloud/sdk'
 import type { DeployOptions } from '@jackcloud/sdk/node'
+import { fromUsd, toUsd } from '@jackcloud/sdk/wire'
 import type { Command } from 'commander'
 import { amount } from '../amount.ts'
 import { confirm } from '../ask.ts'
@@ -12,6 +13,7 @@ import { assignments, parseEnvFile } from '../environment.ts'
 import { placeOf } from '../failure.ts'
 import { bytes, distance, paint, placeText, took, usd } from '../print.ts'
 import { nameOf, type ProjectName, readPlace, slugify, writeLink } from '../project.ts'
+import { runwayText } from '../runway.ts'
 import { openSession, type Session } from '../session.ts'
 import { isCi, normalUrl } from '../settings.ts'
 
@@ -41,7 +43,10 @@ export default (command: Command) =>
       collect,
     )
     .option('--env-file <file>', 'set every variable of an .env file')
-    .option('--budget <usd>', 'the most that the project may spend on runtime')
+    .option(
+      '--budget <usd>',
+      'the most that the project may spend on runtime; a wallet adds it to the balance',
+    )
     .option(
       '--ttl <time>',
       'expire after 24h, 7d ...; default: as before, at first after a week without use',
@@ -166,8 +171,23 @@ async function deploy(
     project_id: answer.project_id,
     url: session.settings.url.value,
   })
+  await fundRuntime(session, settings.budget_usd)
   // Since the process started.
   report(session, program, answer, performance.now())
+}
+
+/** A wallet that names a budget means to pay for it: what the balance lacks of it is added, out of the session. */
+async function fundRuntime(session: Session, budgetUsd: string | undefined): Promise<void> {
+  const { jack, print, signal, wallet } = session
+  if (!wallet) return
+  const before = await jack.balance({ signal })
+  const lacking = fromUsd(budgetUsd ?? '0') - fromUsd(before.balance_usd)
+  if (lacking > 0n) {
+    const request = { amount_usd: toUsd(lacking) }
+    const added = await print.while('Adding the budget', jack.addBalance(request, { signal }))
+    print.note(`${usd(added.added_usd)} was added for its runtime; what is not used comes back.`)
+  }
+  print.note(paint('dim', runwayText(await jack.usage({}, { signal }))))
 }
 
 /** What is staged was sent before, and is bundled on the server. */

@@ -1,7 +1,8 @@
 import type { Answer } from '@jackcloud/sdk'
 import { type Command, Option } from 'commander'
 import { bar, series, sinceOf, sparkline } from '../chart.ts'
-import { bytes, lasting, paint, table, took, usd } from '../print.ts'
+import { bytes, paint, table, took, usd } from '../print.ts'
+import { runwayText } from '../runway.ts'
 import { openSession } from '../session.ts'
 
 type Usage = Answer<'getUsage'>
@@ -29,7 +30,7 @@ export default (command: Command) =>
         print.answer(usage, () => {
           print.out(drawing(usage, query))
           if (usage.projects.length > 0) print.out(`\n${projects(usage)}`)
-          print.out(`\n${runway(usage)}`)
+          print.out(`\n${runwayText(usage)}`)
         })
         return
       }
@@ -40,7 +41,7 @@ export default (command: Command) =>
       print.answer(usage, () => {
         print.out(drawing(usage, query))
         for (const line of budgets(usage)) print.out(line)
-        print.out(`\n${runway(usage)}`)
+        print.out(`\n${runwayText(usage)}`)
       })
     })
 
@@ -118,13 +119,3 @@ function budgets({ budget }: Usage): string[] {
     )
   return lines
 }
-
-/** @example '$4.21 lasts about 12 days at the rate of the last 24 hours.' */
-const runway = ({ runway: { balance_usd, hours } }: Usage | AccountUsage): string =>
-  hours === null
-    ? `The balance is ${usd(balance_usd)}. Nothing was used in the last 24 hours.`
-    : `${usd(cents(balance_usd))} lasts about ${lasting(hours)} at the rate of the last 24 hours.`
-
-/** Whole cents, unless there is less than one. */
-const cents = (amount: string): string =>
-  Number(amount) >= 0.01 ? `${amount.slice(0, -4)}0000` : amount

@@ -1,9 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { JackError } from '@jackcloud/sdk'
+import { toUsd } from '@jackcloud/sdk/wire'
 import type { Command } from 'commander'
+import { amount } from '../amount.ts'
 import { askSecret, confirm, readStdin } from '../ask.ts'
-import { listing } from '../print.ts'
+import { listing, usd } from '../print.ts'
 import { openSession, type Session } from '../session.ts'
+import { changeUserConfig, readUserConfig } from '../userConfig.ts'
 import {
   findWallet,
   isExposed,
@@ -15,6 +18,7 @@ import { type KeepOptions, keep } from '../wallet/keep.ts'
 import { type Key, looksLikeKey, newKey, parseKey } from '../wallet/key.ts'
 import { keychain } from '../wallet/keychain.ts'
 import { isKeystore } from '../wallet/keystore.ts'
+import { askFaucet, balanceOnChain, payChain } from '../wallet/onChain.ts'
 import { readWallet, refuseSecondWallet, removeWallet, walletFile } from '../wallet/walletFile.ts'
 
 export default function wallet(command: Command): void {
@@ -30,7 +34,53 @@ export default function wallet(command: Command): void {
   show.action(async () => {
     const session = await openSession(show)
     const { address, source } = await foundWallet(session)
-    say(session, address, source)
+    const known = await balanceIfKnown(session, address)
+    say(session, address, source, known)
+  })
+
+  const fund = command
+    .command('fund')
+    .description('how money gets into the wallet; play money on a test chain')
+  fund.action(async () => {
+    const session = await openSession(fund)
+    const { print, jack, signal } = session
+    const { address } = await foundWallet(session)
+    const chain = await payChain(jack, signal)
+    if (chain.faucet) await print.while(`Asking ${chain.name}`, askFaucet(chain, address))
+    const balance_usd = toUsd(await balanceOnChain(chain, address))
+    print.answer({ address, chain_id: chain.id, token: chain.token, balance_usd }, () => {
+      print.out(`${address} has ${usd(balance_usd)} on ${chain.name}.`)
+      if (!chain.faucet) print.note(`Send the stablecoin ${chain.token} to it, on ${chain.name}.`)
+    })
+  })
+
+  const limit = command
+    .command('limit')
+    .description('the most that the wallet spends without asking; kept on this machine')
+    .option('--per-call <usd>', 'on one command or call; none for no limit')
+    .option('--per-day <usd>', 'on one day in UTC')
+    .option('--total <usd>', 'ever')
+  limit.action(async ({ perCall, perDay, total }) => {
+    const { print, configFile } = await openSession(limit)
+    const given = { per_call_usd: perCall, per_day_usd: perDay, total_usd: total }
+    changeUserConfig(configFile, (config) => {
+      const limits: Record<string, string> = { ...config.limits }
+      for (const [name, value] of Object.entries(given)) {
+        if (value === 'none') delete limits[name]
+        else if (value !== undefined) limits[name] = amount(value)
+      }
+      config.limits = limits
+    })
+    const limits = readUserConfig(configFile).limits ?? {}
+    print.answer(limits, () =>
+      print.out(
+        listing([
+          ['per call', limits.per_call_usd === undefined ? 'no limit' : usd(limits.per_call_usd)],
+          ['per day', limits.per_day_usd === undefined ? 'no limit' : usd(limits.per_day_usd)],
+          ['total', limits.total_usd === undefined ? 'no limit' : usd(limits.total_usd)],
+        ]),
+      ),
+    )
   })
 
   const load = keeping(command.command('import'))
@@ -95,12 +145,34 @@ async function keepAndSay(session: Session, key: Key, options: KeepOptions): Pro
     session.print.warn(`${originOf(used.source)} has another wallet, and that one is used.`)
 }
 
-function say({ print }: Session, address: string, source: WalletSource): void {
-  print.answer({ address, origin: originOf(source), source }, () =>
+/** What it has where the cloud is paid; nothing when nobody answers. */
+async function balanceIfKnown(
+  { jack, signal }: Session,
+  address: string,
+): Promise<{ balance_usd: string; chain_id: number } | undefined> {
+  try {
+    const chain = await payChain(jack, signal)
+    return { balance_usd: toUsd(await balanceOnChain(chain, address)), chain_id: chain.id }
+  } catch (error) {
+    if (error instanceof JackError) return undefined
+    throw error
+  }
+}
+
+function say(
+  { print }: Session,
+  address: string,
+  source: WalletSource,
+  known?: { balance_usd: string; chain_id: number },
+): void {
+  print.answer({ address, origin: originOf(source), source, ...known }, () =>
     print.out(
       listing([
         ['address', address],
         ['key', originOf(source)],
+        ...(known
+          ? [['has', `${usd(known.balance_usd)} on chain ${known.chain_id}`] as [string, string]]
+          : []),
       ]),
     ),
   )

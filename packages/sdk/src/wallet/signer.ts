@@ -15,8 +15,10 @@ export type WalletAccount = LocalAccount | { privateKey: Hex }
 
 export interface SignerOptions {
   account: WalletAccount
-  /** The node that is asked about the chain. Default: the chain's public one. */
+  /** The node that is asked about the chain. Default: the chain's public one; of a local chain, what the cloud says. */
   rpcUrl?: string | undefined
+  /** Where the node of a local chain is, when `rpcUrl` does not say. */
+  localRpcUrl?: (() => Promise<string>) | undefined
   /** The only chain to pay on. Default: whichever the server names, of those that are known. */
   chainId?: number | undefined
 }
@@ -30,7 +32,8 @@ const chains = [tempoMainnet, tempoModerato, tempoLocalnet]
  * Everything that needs the key or the chain: reads what a server asks for, and makes the credentials that answer it.
  * It decides nothing, keeps nothing and sends nothing but questions to the chain.
  */
-export function createSigner({ account: given, rpcUrl, chainId: onlyChain }: SignerOptions) {
+export function createSigner(options: SignerOptions) {
+  const { account: given, rpcUrl, chainId: onlyChain } = options
   const account = accountOf(given)
   const clients = new Map<number, Client>()
   const dollars = new Set<string>()
@@ -51,9 +54,21 @@ export function createSigner({ account: given, rpcUrl, chainId: onlyChain }: Sig
         },
       )
     }
-    const client = createClient({ account, chain, transport: http(rpcUrl), pollingInterval: 200 })
+    const client = createClient({
+      account,
+      chain,
+      transport: transportTo(chain),
+      pollingInterval: 200,
+    })
     clients.set(chainId, client as Client)
     return client as Client
+  }
+
+  function transportTo(chain: { id: number }) {
+    if (rpcUrl !== undefined || chain.id !== tempoLocalnet.id || !options.localRpcUrl)
+      return http(rpcUrl)
+    const found = options.localRpcUrl
+    return http(undefined, { fetchFn: async (_url, init) => fetch(await found(), init) })
   }
 
   const getClient = ({ chainId }: { chainId?: number | undefined }) => clientOf(chainId as number)

@@ -1,0 +1,69 @@
+import { JackError, type JackOptions, type Payment, type PaymentReceipt } from '@jackcloud/sdk'
+import { amount } from '../amount.ts'
+import { type Print, paint, usd } from '../print.ts'
+import type { Settings } from '../settings.ts'
+import type { Limits } from '../userConfig.ts'
+import { loadWallet } from './loadWallet.ts'
+
+interface Given {
+  print: Print
+  configFile: string
+  interactive: boolean
+  token: Settings['token']
+  limits: Limits | undefined
+  /** `--wallet` */
+  wanted: boolean
+  /** `--max-spend` */
+  maxSpend: string | undefined
+}
+
+/**
+ * What makes the client pay with the wallet: null when a token stands for us, or when there is no wallet. A token that
+ * was given now comes before a key in the environment, and that before the token of a sign-in.
+ */
+export async function payingOptions(given: Given): Promise<Partial<JackOptions> | null> {
+  const { token, wanted, limits, maxSpend, print } = given
+  const keyGiven = Boolean(process.env.JACK_PRIVATE_KEY || process.env.MPPX_PRIVATE_KEY)
+  const tokenGiven = token.origin === '--token' || token.origin.startsWith('environment')
+  if (!wanted && token.value !== undefined && (tokenGiven || !keyGiven)) return null
+  const wallet = await loadWallet(given)
+  if (!wallet) {
+    if (!wanted) return null
+    throw new JackError('unauthorized', 'There is no wallet.', {
+      next: [{ command: 'jack wallet create', when: 'to make one' }],
+    })
+  }
+  const { fileStore } = await import('@jackcloud/sdk/node')
+  return {
+    account: wallet.account,
+    store: fileStore(),
+    rpcUrl: process.env.JACK_RPC_URL || process.env.MPPX_RPC_URL || undefined,
+    spending: {
+      perCallUsd: maxSpend === undefined ? limits?.per_call_usd : amount(maxSpend),
+      perDayUsd: limits?.per_day_usd,
+      totalUsd: limits?.total_usd,
+    },
+    onPayment: (payment) => sayBefore(print, payment),
+    onReceipt: (receipt) => sayAfter(print, receipt),
+  }
+}
+
+function sayBefore(print: Print, { how, depositUsd }: Payment): void {
+  if (how !== 'open' && how !== 'topUp') return
+  const what = how === 'open' ? 'Opening a session' : 'Topping the session up'
+  print.note(
+    paint(
+      'dim',
+      `${what} with ${usd(depositUsd ?? '0')}; what is not spent comes back when it closes.`,
+    ),
+  )
+}
+
+function sayAfter(print: Print, { how, chargedUsd, leftUsd, transaction }: PaymentReceipt): void {
+  if (Number(chargedUsd) === 0) return
+  const from =
+    how === 'session'
+      ? `out of the session${leftUsd === undefined ? '' : `, ${usd(leftUsd)} left in it`}`
+      : `with the transaction ${transaction ?? ''}`
+  print.note(paint('dim', `Paid ${usd(chargedUsd)} ${from}.`))
+}
