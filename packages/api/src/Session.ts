@@ -53,6 +53,18 @@ export interface Session {
   closedAt: Date | null
 }
 
+/** A session with what is held and unused of it. */
+export interface SessionState extends Session {
+  heldMicroUsd: bigint
+  /** Granted to balances and not used: goes back when the session is closed. */
+  unusedMicroUsd: bigint
+}
+
+/** What was delivered: what is taken on chain, in the end. */
+export const spentMicroUsd = (
+  it: Pick<SessionState, 'committedMicroUsd' | 'heldMicroUsd' | 'unusedMicroUsd'>,
+): bigint => it.committedMicroUsd - it.heldMicroUsd - it.unusedMicroUsd
+
 /** A signed promise of the payer: from this channel, up to so much, all in all. */
 export interface Voucher {
   channelId: Hex

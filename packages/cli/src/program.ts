@@ -56,6 +56,11 @@ const groups: Record<string, [name: string, summary: string, load: () => Promise
   'Upkeep:': [
     ['backup', 'save a whole running cloud of this machine', () => import('./commands/backup.ts')],
     ['restore', 'put a backup into an empty folder', () => import('./commands/restore.ts')],
+    [
+      'reconcile',
+      'compare the books of a cloud with the chain',
+      () => import('./commands/reconcile.ts'),
+    ],
     ['doctor', 'check that everything is in order', () => import('./commands/doctor.ts')],
     ['config', 'show each setting and where it comes from', () => import('./commands/config.ts')],
     ['completion', 'completion for your shell', () => import('./commands/completion.ts')],

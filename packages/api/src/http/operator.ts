@@ -9,13 +9,15 @@ import type { Jack } from '../jack.ts'
 import { Archive } from '../store/archive.ts'
 import type { Snapshot } from '../store/snapshot.ts'
 import { backup } from '../verbs/backup.ts'
+import { answerReconcile } from './reconcile.ts'
 
 /** The path of a unix socket may have 107 bytes on Linux and 103 on macOS. */
 const mostSocketBytes = 103
 
 /**
  * What only an operator may ask for, on a unix socket in the data directory: who may open that may read everything
- * anyway, and nobody else can reach it. `POST /backup` answers the archive, and then, as a trailer, what is in it.
+ * anyway, and nobody else can reach it. `POST /backup` answers the archive, and then, as a trailer, what is in it;
+ * `POST /reconcile` compares books and chain.
  */
 export async function serveOperator(
   jack: Jack,
@@ -23,11 +25,11 @@ export async function serveOperator(
   openSnapshot: () => Promise<Snapshot>,
 ): Promise<Server> {
   const server = createServer((req, res) => {
-    if (req.method !== 'POST' || req.url !== '/backup') {
-      res.writeHead(404).end()
-      return
-    }
-    void answerBackup(jack, openSnapshot, res)
+    const { pathname, searchParams } = new URL(req.url ?? '/', 'http://operator')
+    const asked = `${req.method} ${pathname}`
+    if (asked === 'POST /backup') void answerBackup(jack, openSnapshot, res)
+    else if (asked === 'POST /reconcile') void answerReconcile(jack, searchParams.get('since'), res)
+    else res.writeHead(404).end()
   })
   const link = join(dataDir, 'operator.sock')
   const fits = Buffer.byteLength(link) <= mostSocketBytes

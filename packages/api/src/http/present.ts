@@ -9,8 +9,8 @@ import {
 import type { Deployment } from '../Deployment.ts'
 import type { Jack } from '../jack.ts'
 import { keptUntil, type Project, warningsOf } from '../Project.ts'
+import { type SessionState, spentMicroUsd } from '../Session.ts'
 import { nextOf, reasonOf, type Suspension, wayBackOf } from '../Suspension.ts'
-import type { SessionState } from '../store/sessions.ts'
 import type { Token } from '../store/tokens.ts'
 
 export const presentProject = (jack: Jack, it: Project): ProjectWire => ({
@@ -99,7 +99,7 @@ export const presentSession = (it: SessionState): SessionWire => ({
   status: it.status === 'opening' ? 'open' : it.status,
   deposit_usd: toUsd(it.depositMicroUsd),
   authorized_usd: toUsd(it.authorizedMicroUsd),
-  spent_usd: toUsd(it.committedMicroUsd - it.heldMicroUsd - it.unusedMicroUsd),
+  spent_usd: toUsd(spentMicroUsd(it)),
   held_usd: toUsd(it.heldMicroUsd),
   unused_usd: toUsd(it.unusedMicroUsd),
   opened_at: it.openedAt.toISOString(),

@@ -3,6 +3,7 @@ import type { Hono } from 'hono'
 import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import { requireProject } from '../Payer.ts'
+import type { SessionState } from '../Session.ts'
 import * as sessions from '../store/sessions.ts'
 import { closeSession } from '../verbs/close-session.ts'
 import type { Door } from './Door.ts'
@@ -27,6 +28,6 @@ export function sessionsDoor(app: Hono<Door>, jack: Jack): void {
     }
     const { sessionId: only } = await closeSession(jack, known.sessionId, 'asked')
     const [session] = await sessions.list(jack.db, payer.accountId, { limit: 1, only })
-    return presentSession(session as sessions.SessionState)
+    return presentSession(session as SessionState)
   })
 }

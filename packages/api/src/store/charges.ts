@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Charge, ChargeState } from '../Charge.ts'
+import type { BookedCharge } from '../Reconciliation.ts'
 import type { Hex } from '../Session.ts'
 import type { Db } from './database.ts'
 
@@ -137,6 +138,28 @@ export async function unsettled(db: Db, before: Date): Promise<KnownCharge[]> {
     credential: row.credential,
     scope: row.scope,
     state: row.state,
+    createdAt: row.created_at,
+  }))
+}
+
+/** Every charge that there ever was, for reconciliation. */
+export async function booked(db: Db): Promise<BookedCharge[]> {
+  const rows = await db
+    .selectFrom('charge')
+    .leftJoin('ledger_transfer', (join) =>
+      join
+        .on('transfer_id', '=', sql<string>`'charge:' || challenge_id`)
+        .onRef('ledger_transfer.amount_micro_usd', '=', 'charge.amount_micro_usd'),
+    )
+    .select(['challenge_id', 'tx_hash', 'charge.amount_micro_usd', 'state', 'transfer_id'])
+    .select('charge.created_at')
+    .execute()
+  return rows.map((row) => ({
+    challengeId: row.challenge_id,
+    txHash: row.tx_hash as Hex,
+    amountMicroUsd: row.amount_micro_usd,
+    state: row.state,
+    isCredited: row.transfer_id !== null,
     createdAt: row.created_at,
   }))
 }

@@ -1,7 +1,14 @@
 import { type Selectable, sql } from 'kysely'
 import { JackError } from '../Errors.ts'
 import type { ChargeKind } from '../Ledger.ts'
-import type { Authorization, Hex, Session, SessionStatus, Voucher } from '../Session.ts'
+import type {
+  Authorization,
+  Hex,
+  Session,
+  SessionState,
+  SessionStatus,
+  Voucher,
+} from '../Session.ts'
 import type { Db } from './database.ts'
 import type { SessionTable } from './schema.ts'
 
@@ -227,12 +234,6 @@ export async function openSessionOf(db: Db, accountId: string): Promise<Session 
   return row && toSession(row)
 }
 
-/** A session with what is held and unused of it. */
-export interface SessionState extends Session {
-  heldMicroUsd: bigint
-  unusedMicroUsd: bigint
-}
-
 /** An account's sessions, newest first. */
 export async function list(
   db: Db,
@@ -250,12 +251,7 @@ export async function list(
     const rows = await tx
       .selectFrom('session')
       .selectAll()
-      .select([
-        sql<bigint>`(select coalesce(sum(amount_micro_usd), 0)::bigint from ledger_reservation r
-          where r.session_id = session.session_id and r.settled_at is null)`.as('held'),
-        sql<bigint>`(select coalesce(sum(unused_micro_usd), 0)::bigint from session_grant g
-          where g.session_id = session.session_id)`.as('unused'),
-      ])
+      .select([held, unused])
       .where('account_id', '=', accountId)
       .where('status', '<>', 'opening')
       .$if(page.before !== undefined, (it) => it.where('session_id', '<', page.before as string))
@@ -263,13 +259,30 @@ export async function list(
       .orderBy('session_id', 'desc')
       .limit(page.limit)
       .execute()
-    return rows.map((row) => ({
-      ...toSession(row),
-      heldMicroUsd: row.held,
-      unusedMicroUsd: row.unused,
-    }))
+    return rows.map(toState)
   })
 }
+
+/** Every session that there ever was. Of grants as much is unused as when they were last looked at, or less. */
+export async function all(db: Db): Promise<SessionState[]> {
+  const rows = await db.selectFrom('session').selectAll().select([held, unused]).execute()
+  return rows.map(toState)
+}
+
+const held =
+  sql<bigint>`(select coalesce(sum(amount_micro_usd), 0)::bigint from ledger_reservation r
+  where r.session_id = session.session_id and r.settled_at is null)`.as('held')
+
+const unused = sql<bigint>`(select coalesce(sum(unused_micro_usd), 0)::bigint from session_grant g
+  where g.session_id = session.session_id)`.as('unused')
+
+const toState = (
+  row: Selectable<SessionTable> & { held: bigint; unused: bigint },
+): SessionState => ({
+  ...toSession(row),
+  heldMicroUsd: row.held,
+  unusedMicroUsd: row.unused,
+})
 
 /** Uses up a challenge that a proof answered. False when it was answered before. */
 export async function useChallenge(db: Db, challengeId: string, expiresAt: Date): Promise<boolean> {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { createWriteStream, realpathSync, renameSync, rmSync, statSync } from 'node:fs'
-import { type IncomingMessage, request } from 'node:http'
-import { join, resolve } from 'node:path'
+import { createWriteStream, renameSync, rmSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { JackError } from '@jackcloud/sdk'
 import type { Command } from 'commander'
+import { askOperator } from '../operator.ts'
 import { bytes, paint } from '../print.ts'
 import { openSession } from '../session.ts'
 
@@ -45,7 +45,8 @@ interface Saved {
 async function save(data: string, file: string, signal: AbortSignal): Promise<Saved> {
   const draft = `${file}.${randomBytes(4).toString('hex')}`
   try {
-    const response = await ask(data, signal)
+    const response = await askOperator(data, '/backup', signal)
+    if (response.statusCode !== 200) throw broken()
     await pipeline(response, createWriteStream(draft, { mode: 0o600, flags: 'wx', flush: true }))
     const said = response.trailers['x-jack-backup']
     if (!response.complete || said === undefined) throw broken()
@@ -56,32 +57,6 @@ async function save(data: string, file: string, signal: AbortSignal): Promise<Sa
     const { code } = error as NodeJS.ErrnoException
     throw code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE' ? broken() : error
   }
-}
-
-/** Asks the cloud through its operator's socket, which only who may read its data can open. */
-function ask(data: string, signal: AbortSignal): Promise<IncomingMessage> {
-  return new Promise((answer, reject) => {
-    const absent = () =>
-      reject(
-        new JackError('network', `No Jack Cloud runs on ${data}.`, {
-          hint: 'A cloud is saved while it runs. Of one that does not, copy the folder.',
-          next: [{ command: `jack up --data ${data}`, when: 'to start it' }],
-        }),
-      )
-    let socketPath: string
-    try {
-      socketPath = realpathSync(join(data, 'operator.sock'))
-    } catch {
-      return absent()
-    }
-    const asked = request({ socketPath, method: 'POST', path: '/backup', signal }, (response) =>
-      response.statusCode === 200 ? answer(response) : reject(broken()),
-    )
-    asked.on('error', (error: NodeJS.ErrnoException) =>
-      error.code === 'ECONNREFUSED' || error.code === 'ENOENT' ? absent() : reject(error),
-    )
-    asked.end()
-  })
 }
 
 const broken = () =>

@@ -14,13 +14,11 @@ export function booksOf(
   it: Pick<ChainAccess, 'client' | 'token' | 'payee' | 'escrow'>,
 ): Pick<Payments, 'openedChannels' | 'income'> {
   const { client, token, payee, escrow } = it
-  const read = <T>(since: Date | undefined, events: (blocks: history.Blocks) => Promise<T[]>) =>
-    history.since(client, since ?? new Date(0), events)
   const ofChannels = { address: escrow, abi: escrowAbi, args: { payee }, strict: true } as const
 
   return {
     async openedChannels(since) {
-      const opened = await read(since, (blocks) =>
+      const opened = await history.since(client, since, (blocks) =>
         getContractEvents(client, { ...ofChannels, eventName: 'ChannelOpened', ...blocks }),
       )
       return opened.map(({ args, transactionHash }) => ({
@@ -32,7 +30,7 @@ export function booksOf(
     },
 
     async income(since) {
-      const taken = await read(since, async (blocks) => [
+      const taken = await history.since(client, since, async (blocks) => [
         ...(await getContractEvents(client, { ...ofChannels, eventName: 'Settled', ...blocks })),
         ...(await getContractEvents(client, {
           ...ofChannels,
@@ -40,7 +38,7 @@ export function booksOf(
           ...blocks,
         })),
       ])
-      const transfers = await read(since, (blocks) =>
+      const transfers = await history.since(client, since, (blocks) =>
         getContractEvents(client, {
           address: token,
           abi: erc20Abi,

@@ -49,13 +49,28 @@ async function isBefore(client: Client, blockNumber: bigint, since: Date): Promi
   return Number(timestamp) * 1_000 < since.getTime() - CLOCKS_MS
 }
 
-/** All of it, oldest first. */
-export async function since<T>(
+/** Everything since a moment, or since ever, oldest first. */
+export async function since<T extends { blockNumber: bigint }>(
   client: Client,
-  since: Date,
+  since: Date | undefined,
   read: (blocks: Blocks) => Promise<T[]>,
 ): Promise<T[]> {
+  const from = since === undefined ? 0n : await firstBlock(client, since)
   const pieces: T[][] = []
-  for await (const piece of backwards(client, since, read)) pieces.push(piece)
-  return pieces.reverse().flat()
+  for await (const piece of backwards(client, since ?? new Date(0), read)) pieces.push(piece)
+  return pieces
+    .reverse()
+    .flat()
+    .filter((it) => it.blockNumber >= from)
+}
+
+/** The first block that was made after a moment; the next one if there is none. */
+async function firstBlock(client: Client, since: Date): Promise<bigint> {
+  let [first, last] = [0n, (await getBlockNumber(client, { cacheTime: 0 })) + 1n]
+  while (first < last) {
+    const middle = (first + last) / 2n
+    if (await isBefore(client, middle, since)) first = middle + 1n
+    else last = middle
+  }
+  return first
 }
