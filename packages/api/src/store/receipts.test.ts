@@ -109,10 +109,12 @@ async function openSession(accountId: string, depositMicroUsd: bigint) {
     new Date(),
   )
   await sessions.opened(db, channelId, { depositMicroUsd, openTx: null })
+  // The first is for everything; a voucher pays once.
+  let signedMicroUsd = depositMicroUsd
   const voucher = () => ({
     channelId,
     challengeId: newId('challenge'),
-    cumulativeMicroUsd: depositMicroUsd,
+    cumulativeMicroUsd: signedMicroUsd--,
     signature: zero,
   })
   return {
