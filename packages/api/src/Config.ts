@@ -82,6 +82,8 @@ const Environment = z.object({
   JACK_RPC_URL: z.url().optional(),
   /** Port of the local chain; 0 picks a free one. */
   JACK_CHAIN_PORT: z.coerce.number().int().min(0).max(65_535).default(0),
+  /** Id of the local chain; that of the public testnet lets its tools try this one. */
+  JACK_CHAIN_ID: z.coerce.number().int().positive().default(1_337),
   /** Who gets the money: a cold address, of which this server has no key. */
   JACK_PAYEE: address.optional(),
   /** Token that is paid with: a TIP-20 stablecoin with six decimals. */
@@ -157,6 +159,7 @@ export function readConfig(env: Record<string, string | undefined>) {
       chain: it.JACK_CHAIN ?? (it.JACK_MODE === 'local' ? ('local' as const) : ('none' as const)),
       rpcUrl: it.JACK_RPC_URL,
       chainPort: it.JACK_CHAIN_PORT,
+      chainId: it.JACK_CHAIN_ID,
       payee: it.JACK_PAYEE,
       token: it.JACK_PAY_TOKEN,
       operatorKey: it.JACK_OPERATOR_KEY,

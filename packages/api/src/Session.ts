@@ -79,6 +79,8 @@ export interface Authorization {
   depositMicroUsd: bigint
   authorizedMicroUsd: bigint
   committedMicroUsd: bigint
+  /** What is committed without what may come back: grants that are not used. It never falls. */
+  spentMicroUsd: bigint
 }
 
 /** A channel that its payer signed, and that is not on chain yet. */

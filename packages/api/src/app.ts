@@ -12,6 +12,7 @@ import { exportDoor } from './http/export.ts'
 import { filesDoor } from './http/files.ts'
 import { healthDoor } from './http/health.ts'
 import { rateLimits } from './http/limit.ts'
+import { llmsDoor } from './http/llms.ts'
 import { logsDoor } from './http/logs.ts'
 import { openApiDoor } from './http/openapi.ts'
 import { challengesFor, isForgery } from './http/pay.ts'
@@ -67,6 +68,7 @@ export function createApp(jack: Jack): Hono<Door> {
 
   healthDoor(app, jack)
   openApiDoor(app, jack)
+  llmsDoor(app, jack)
 
   app.use(limits.byAddress)
   app.use(async (c, next) => {

@@ -19,6 +19,10 @@ export async function readText(req: IncomingMessage, maxBytes: number): Promise<
   }
 }
 
+/** Whether a request has a body, as far as its head tells (RFC 9112, section 6.3). */
+export const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+
 const tooLarge = (maxBytes: number) =>
   new JackError('body_too_large', `A request body can have ${maxBytes} bytes.`, {
     hint: 'Upload large programs and static files with the CLI or the SDK.',

@@ -9,11 +9,12 @@ import { deploy } from '../verbs/deploy.ts'
 import { deploySources } from '../verbs/deploy-sources.ts'
 import { requireValues } from '../verbs/update-env.ts'
 import { requirePayer } from './authenticate.ts'
+import { hasBody } from './body.ts'
 import type { Door } from './Door.ts'
 import { once } from './idempotency.ts'
 import type { RateLimits } from './limit.ts'
-import { canPay, identify, keyOf, manage, receiptOf } from './pay.ts'
-import { digestOf, route, send } from './route.ts'
+import { canPay, identify, keyOf, receiptOf } from './pay.ts'
+import { digestOf, route, send, withoutBody } from './route.ts'
 import { receiveUpload } from './upload.ts'
 
 export function deployDoor(app: Hono<Door>, jack: Jack, limits: RateLimits): void {
@@ -25,10 +26,8 @@ export function deployDoor(app: Hono<Door>, jack: Jack, limits: RateLimits): voi
   const { upload } = operations
   app.on(upload.method, upload.path, async (c) => {
     if (!canPay(c, jack, upload)) requireScope(requirePayer(c.get('payer')), upload.scope)
-    if (c.req.header('content-length') === '0') {
-      const managed = await manage(c, jack, { operation: upload, bodySha256: null })
-      if (managed) return managed
-    }
+    if (!hasBody(c.env.incoming))
+      return withoutBody(c, jack, { operation: upload, bodySha256: null })
     let payer: Payer | undefined
     const project = parse(ProjectRef, c.req.param('project'), 'name of the project')
     const manifest = await receiveUpload(jack, c.env.incoming, async (manifest) => {

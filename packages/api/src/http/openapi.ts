@@ -2,20 +2,27 @@ import { errorCodes, type Operation, operations, Problem, prices, toUsd } from '
 import type { Hono } from 'hono'
 import { z } from 'zod'
 import type { Jack } from '../jack.ts'
+import type { Payments } from '../payments/Payments.ts'
 import type { Door } from './Door.ts'
+import { listPrice } from './pay.ts'
 
 export function openApiDoor(app: Hono<Door>, jack: Jack): void {
-  const document = JSON.stringify(openApi(jack.urls.api))
-  app.get('/openapi.json', (c) => c.body(document, 200, { 'content-type': 'application/json' }))
+  const document = JSON.stringify(openApi(jack))
+  app.get('/openapi.json', (c) =>
+    c.body(document, 200, { 'content-type': 'application/json', 'cache-control': cacheControl }),
+  )
 }
 
+/** Of what describes the API: it changes with the version. */
+export const cacheControl = 'public, max-age=300'
+
 /** The OpenAPI 3.1 description of the API, made of the operations themselves. */
-function openApi(url: string) {
+function openApi({ urls, payments }: Jack) {
   const paths: Record<string, Record<string, unknown>> = {}
   for (const [name, operation] of Object.entries(operations)) {
     const path = operation.path.replaceAll(/:(\w+)/g, '{$1}')
     paths[path] ??= {}
-    paths[path][operation.method.toLowerCase()] = describe(name, operation)
+    paths[path][operation.method.toLowerCase()] = describe(name, operation, payments)
   }
   return {
     openapi: '3.1.0',
@@ -24,27 +31,48 @@ function openApi(url: string) {
       version: '1',
       description: 'Run code in a fresh isolate, and put it on a live URL.',
     },
-    servers: [{ url }],
+    'x-service-info': {
+      categories: ['compute', 'hosting'],
+      docs: { apiReference: `${urls.api}/openapi.json`, llms: `${urls.api}/llms.txt` },
+    },
+    servers: [{ url: urls.api }],
     paths,
     components: {
       schemas: { Problem: schema(Problem, 'output') },
-      securitySchemes: { token: { type: 'http', scheme: 'bearer', description: 'jkt_...' } },
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer', description: 'jkt_...' },
+        ...(payments && {
+          wallet: {
+            type: 'http',
+            scheme: 'payment',
+            description:
+              'The answer of a wallet to a challenge in WWW-Authenticate (https://mpp.dev). What costs nothing is ' +
+              'challenged when Accept-Payment is sent, and answered with a proof that costs nothing.',
+          },
+        }),
+      },
     },
   }
 }
 
-function describe(name: string, it: Operation) {
+function describe(name: string, it: Operation, payments: Payments | null) {
   const params = [...it.path.matchAll(/:(\w+)/g)].map(([, key]) => ({
     name: key,
     in: 'path',
     required: true,
     schema: { type: 'string' },
+    example: `my-${key}`,
   }))
   return {
     operationId: name,
     summary: it.summary,
-    ...(it.scope !== null && { security: [{ token: [] }], 'x-scope': it.scope }),
+    ...(it.scope !== null && {
+      security: [{ token: [] }, ...(payments ? [{ wallet: [] }] : [])],
+      'x-scope': it.scope,
+    }),
     ...(it.price && it.price !== 'amount' && { 'x-price-usd': toUsd(prices[it.price]) }),
+    ...(it.price &&
+      payments && { 'x-payment-info': { offers: payments.priceTags(listPrice(it.price)) } }),
     parameters: [...params, ...(it.query ? queryParameters(it.query) : [])],
     ...(it.body && { requestBody: { required: true, content: content(it) } }),
     responses: {
@@ -54,19 +82,23 @@ function describe(name: string, it: Operation) {
           ? { [it.media]: { schema: { type: 'string', format: 'binary' } } }
           : { 'application/json': { schema: schema(it.response, 'output') } },
       },
-      default: {
-        description: `A problem; its code is one of ${Object.keys(errorCodes).join(', ')}`,
-        content: {
-          'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
-        },
-      },
+      ...(it.price && {
+        402: problem('To be paid for: WWW-Authenticate has a challenge for each way to pay'),
+      }),
+      default: problem(`A problem; its code is one of ${Object.keys(errorCodes).join(', ')}`),
     },
   }
 }
 
+const problem = (description: string) => ({
+  description,
+  content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+})
+
 function content(it: Operation) {
   const body = schema(it.body as z.ZodType, 'input')
-  if (!it.multipart) return { 'application/json': { schema: body } }
+  const { example } = it
+  if (!it.multipart) return { 'application/json': { schema: body, ...(example && { example }) } }
   return {
     'multipart/form-data': {
       schema: {

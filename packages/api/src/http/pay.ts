@@ -4,9 +4,8 @@ import type { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import { type Payer, requireScope } from '../Payer.ts'
 import { isSession, requireMatch } from '../payments/match.ts'
-import type { Offer, Payments, Presented } from '../payments/Payments.ts'
-import { isPayable, paymentProblem, sessionProblem } from '../payments/problems.ts'
-import type { Voucher } from '../Session.ts'
+import type { Offer, Payments, Presented, Price } from '../payments/Payments.ts'
+import { isPayable, paymentProblem } from '../payments/problems.ts'
 import * as sessions from '../store/sessions.ts'
 import { type Management, manageSession } from '../verbs/manage-session.ts'
 import { openSession } from '../verbs/open-session.ts'
@@ -17,7 +16,7 @@ import type { Door } from './Door.ts'
 
 /** What a request is about, as far as paying for it goes. */
 export interface Purchase {
-  operation: Pick<Operation, 'method' | 'price' | 'scope'>
+  operation: Pick<Operation, 'method' | 'price' | 'scope' | 'multipart'>
   /** In base64; null for a request without a body. */
   bodySha256: string | null
   /** What the body says, for the price `amount`. */
@@ -32,26 +31,33 @@ const scopeOf = (c: Context<Door>): string => {
 
 /** What the request costs a wallet. What costs nothing asks for a proof of identity. */
 function offerOf(c: Context<Door>, { operation, bodySha256, amountUsd }: Purchase): Offer {
+  const price = priceOf(operation.price, amountUsd)
+  // An upload without its manifest is about a session: there is nothing that a charge could pay for.
+  if (operation.multipart && bodySha256 === null) delete price.chargeMicroUsd
   return {
     scope: scopeOf(c),
     realm: new URL(c.req.url).hostname,
     ...(bodySha256 !== null && { bodySha256 }),
-    ...priceOf(operation.price, amountUsd),
+    ...price,
+    accepts: c.req.header('accept-payment'),
   }
 }
 
-function priceOf(price: Operation['price'], amountUsd: string | undefined) {
+function priceOf(price: Operation['price'], amountUsd = '1'): Partial<Price> {
+  if (price === undefined) return { chargeMicroUsd: 0n }
+  const amount = fromUsd(amountUsd)
+  return listPrice(price) ?? { sessionMicroUsd: amount, chargeMicroUsd: amount }
+}
+
+/** Of an operation that costs something; null where the client says how much. */
+export function listPrice(price: NonNullable<Operation['price']>): Price | null {
   switch (price) {
     case 'execution':
       return { sessionMicroUsd: prices.execution, chargeMicroUsd: prices.execution }
     case 'deploy':
       return { sessionMicroUsd: prices.deploy, chargeMicroUsd: prices.charge.deploy }
-    case 'amount': {
-      const microUsd = fromUsd(amountUsd ?? '1')
-      return { sessionMicroUsd: microUsd, chargeMicroUsd: microUsd }
-    }
-    case undefined:
-      return { chargeMicroUsd: 0n }
+    case 'amount':
+      return null
   }
 }
 
@@ -81,19 +87,7 @@ export async function identify(c: Context<Door>, jack: Jack, it: Purchase): Prom
   const presented = await presentedIn(c, jack.payments)
   if (!presented) throw paymentRequired(offer)
   requireMatch(presented, offer)
-  // Of anything but a new program something is told before the voucher is taken.
-  const early = it.operation.price !== 'execution' || c.req.header('idempotency-key') !== undefined
-  if (early && (presented.kind === 'voucher' || presented.kind === 'open'))
-    await requireVoucher(jack, presented.voucher, presented.amountMicroUsd)
   return payerOf(jack, presented)
-}
-
-async function requireVoucher(jack: Jack, voucher: Voucher, microUsd: bigint): Promise<void> {
-  try {
-    await sessions.require(jack.db, voucher, microUsd)
-  } catch (error) {
-    throw sessionProblem(error)
-  }
 }
 
 /**
@@ -182,11 +176,7 @@ export async function receiptOf(jack: Jack, payer: Payer | null): Promise<string
   if (funding.kind !== 'session') return null
   if (!funding.accepted) {
     const openTx = await openSession(jack, payer, funding)
-    try {
-      funding.accepted = { ...(await sessions.pay(jack.db, funding.voucher, null)), openTx }
-    } catch (error) {
-      throw sessionProblem(error)
-    }
+    funding.accepted = { ...(await sessions.pay(jack.db, funding.voucher, null)), openTx }
   }
   const { accepted, voucher } = funding
   return jack.payments.receipt({

@@ -11,7 +11,7 @@ import { requirePayer } from './authenticate.ts'
 import { readText } from './body.ts'
 import type { Door } from './Door.ts'
 import { type Answer, once, type Work } from './idempotency.ts'
-import { canPay, identify, keyOf, manage, receiptOf } from './pay.ts'
+import { canPay, identify, keyOf, manage, type Purchase, receiptOf } from './pay.ts'
 
 /** What a door's handler gets: everything parsed and checked. */
 export interface Call<T extends Operation> {
@@ -49,15 +49,8 @@ export function route<const T extends Operation>(
 
     const text = operation.body ? await readText(c.env.incoming, limits.requestBodyBytes) : ''
     const bodySha256 = text === '' ? null : digestOf(text)
-    if (operation.price && text === '' && canPay(c, jack, operation)) {
-      const managed = await manage(c, jack, { operation, bodySha256 })
-      if (managed) return managed
-      // Whoever only asks for the price has nothing to say yet.
-      await identify(c, jack, { operation, bodySha256 })
-      throw new JackError('invalid_request', 'The request has no body.', {
-        hint: 'Send JSON in UTF-8.',
-      })
-    }
+    if (operation.price && text === '' && canPay(c, jack, operation))
+      return withoutBody(c, jack, { operation, bodySha256 })
     const query = operation.query && parse(operation.query, c.req.query(), 'query')
     const body = operation.body && parse(operation.body, json(text), 'body')
     if (operation.scope !== null) {
@@ -93,6 +86,20 @@ export function route<const T extends Operation>(
 
 /** sha256 in base64, as challenges have it (RFC 9530). */
 export const digestOf = (text: string): string => createHash('sha256').update(text).digest('base64')
+
+/** A request without a body buys nothing: it changes a session, or asks for the price. */
+export async function withoutBody(
+  c: Context<Door>,
+  jack: Jack,
+  purchase: Purchase,
+): Promise<Response> {
+  const managed = await manage(c, jack, purchase)
+  if (managed) return managed
+  await identify(c, jack, purchase)
+  throw new JackError('invalid_request', 'The request has no body.', {
+    hint: `${jack.urls.api}/openapi.json says what it has.`,
+  })
+}
 
 export function send(
   c: Context<Door>,

@@ -1,6 +1,6 @@
 import type { ChannelState, Closing, Income, OpenedChannel } from '../Channel.ts'
 import type { Charge } from '../Charge.ts'
-import type { Hex, Opening, Session, Voucher } from '../Session.ts'
+import type { Authorization, Hex, Opening, Session, Voucher } from '../Session.ts'
 
 /*
  * How wallets pay, in Jack's words. The one tenant speaks the Machine Payments Protocol (HTTP 402, Tempo stablecoins,
@@ -18,7 +18,18 @@ export interface Offer {
   /** Zero asks for a proof of identity and nothing else. */
   sessionMicroUsd?: bigint
   chargeMicroUsd?: bigint
+  /** What the client would rather pay with: its `Accept-Payment` header. */
+  accepts?: string | undefined
 }
+
+/** What an operation costs out of a session, and by a charge. */
+export interface Price {
+  sessionMicroUsd: bigint
+  chargeMicroUsd: bigint
+}
+
+/** One way to pay for an operation, in the words of its description. `amount` is null where the client says how much. */
+export type PriceTag = Record<string, unknown> & { amount: string | null }
 
 interface Answered {
   /** The challenge that was answered. It was made here, and is not expired. */
@@ -53,8 +64,14 @@ export interface Payments {
     escrow: Hex
   }
 
-  /** The `WWW-Authenticate` values of an offer, a session first. Each challenge is good for one request, for 5 minutes. */
+  /**
+   * The `WWW-Authenticate` values of an offer, a session first unless the client prefers otherwise. Each challenge is good
+   * for one request, for 5 minutes.
+   */
   challenges(offer: Offer): string[]
+
+  /** The ways to pay for what costs so much, a session first; null is what the client makes of it. */
+  priceTags(price: Price | null): PriceTag[]
 
   /**
    * Reads the credential of an Authorization header. Throws a payment problem (`payments/problems.ts`) when it is not
@@ -65,12 +82,12 @@ export interface Payments {
   /** The `Payment-Receipt` of a success. */
   receipt(it: {
     challengeId: string
-    session?: { channelId: Hex; authorizedMicroUsd: bigint; committedMicroUsd: bigint }
+    session?: { channelId: Hex; authorizedMicroUsd: bigint; spentMicroUsd: bigint }
     txHash?: Hex
   }): string
 
   /** The headers that tell a cold client about its open session. */
-  snapshot(session: Session): Record<string, string>
+  snapshot(session: Session & Authorization): Record<string, string>
 
   /** Opens a channel on chain and waits for it. A channel that is open already is as good. */
   open(opening: Opening): Promise<{ txHash: Hex | null; depositMicroUsd: bigint }>

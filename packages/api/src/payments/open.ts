@@ -85,6 +85,7 @@ async function openLocal(
     : await startLocalnet({
         dataDir: join(config.dataDir, 'chain'),
         port: given.chainPort,
+        chainId: given.chainId,
         logger: { info: (text) => log.info(text), warn: (text) => log.warn(text) },
       })
   const firstRun = join(config.dataDir, 'wallet.funded')

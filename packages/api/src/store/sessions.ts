@@ -50,31 +50,12 @@ export async function pay(
   voucher: Voucher,
   spending: SessionSpending | null,
 ): Promise<Authorization> {
-  const { rows } = await sql<Row>`select * from session_pay(
+  const { rows } =
+    await sql<Row>`select *, ${unusedOf(voucher.channelId)} as unused from session_pay(
     ${voucher.channelId}, ${voucher.challengeId}, ${voucher.cumulativeMicroUsd}, ${voucher.signature},
     ${spending?.id ?? null}, ${spending?.amountMicroUsd ?? null}, ${spending?.kind ?? null},
     ${spending?.ref ?? null}, ${spending?.projectId ?? null})`.execute(db)
   return accepted(rows[0] as Row, spending?.id)
-}
-
-/**
- * Throws `SessionRefused` when a voucher can not pay so much, without taking it. One that paid for its challenge before
- * passes: whoever repeats a request gets its answer.
- */
-export async function require(
-  db: Db,
-  voucher: Pick<Voucher, 'channelId' | 'challengeId' | 'cumulativeMicroUsd'>,
-  amountMicroUsd: bigint,
-): Promise<void> {
-  const { rows } = await sql<Row>`
-    select session_refusal(s, ${voucher.challengeId}, ${voucher.cumulativeMicroUsd}, ${amountMicroUsd}) as outcome,
-      authorized_micro_usd as authorized, committed_micro_usd as committed, deposit_micro_usd as deposit
-    from session s where channel_id = ${voucher.channelId} and status <> 'opening' and not exists (
-      select from voucher v where v.challenge_id = ${voucher.challengeId} and v.session_id = s.session_id)`.execute(
-    db,
-  )
-  const [row] = rows
-  if (row?.outcome) accepted(row, undefined)
 }
 
 /** Accepts a voucher and adds an amount of the session to a balance. Throws `SessionRefused`, as `pay`. */
@@ -86,14 +67,23 @@ export async function fund(
   const { rows } = await sql<Row>`select * from session_fund(
     ${voucher.channelId}, ${voucher.challengeId}, ${voucher.cumulativeMicroUsd}, ${voucher.signature},
     ${it.id}, ${it.amountMicroUsd}, ${it.accountId}, ${it.projectId})`.execute(db)
-  return accepted(rows[0] as Row, it.id)
+  // Asked in the same statement, it would not know of this grant.
+  const granted = await sql<Pick<Row, 'unused'>>`
+    select ${unusedOf(voucher.channelId)} as unused`.execute(db)
+  return accepted({ ...(rows[0] as Row), ...(granted.rows[0] as Pick<Row, 'unused'>) }, it.id)
 }
+
+/** What a session granted to balances, as far as nobody used it when last looked at. */
+const unusedOf = (channelId: string) => sql<bigint>`(
+  select coalesce(sum(unused_micro_usd), 0)::bigint from session_grant
+  where session_id = (select session_id from session where channel_id = ${channelId.toLowerCase()}))`
 
 interface Row {
   outcome: string
   authorized: bigint | null
   committed: bigint | null
   deposit: bigint | null
+  unused: bigint
 }
 
 function accepted(row: Row, id: string | undefined): Authorization {
@@ -119,6 +109,7 @@ const toAuthorization = (row: Row): Authorization => ({
   depositMicroUsd: row.deposit as bigint,
   authorizedMicroUsd: row.authorized as bigint,
   committedMicroUsd: row.committed as bigint,
+  spentMicroUsd: (row.committed as bigint) - row.unused,
 })
 
 /** Notes a channel that is about to be opened on chain. A channel that is known stays as it is. */
@@ -178,10 +169,10 @@ export async function opened(
 }
 
 /** Forgets a channel that was never opened. */
-export async function forget(db: Db, sessionId: string): Promise<void> {
+export async function forget(db: Db, channelId: Hex): Promise<void> {
   await db
     .deleteFrom('session')
-    .where('session_id', '=', sessionId)
+    .where('channel_id', '=', channelId)
     .where('status', '=', 'opening')
     .execute()
 }
@@ -203,6 +194,20 @@ export async function findByChannel(db: Db, channelId: string): Promise<Session 
     .where('channel_id', '=', channelId.toLowerCase())
     .executeTakeFirst()
   return row && toSession(row)
+}
+
+/** A session with what is spent of it. */
+export async function authorizationOf(
+  db: Db,
+  channelId: string,
+): Promise<(Session & Authorization) | undefined> {
+  const row = await db
+    .selectFrom('session')
+    .selectAll()
+    .select(unusedOf(channelId).as('unused'))
+    .where('channel_id', '=', channelId.toLowerCase())
+    .executeTakeFirst()
+  return row && { ...toSession(row), spentMicroUsd: row.committed_micro_usd - row.unused }
 }
 
 /** A session of an account, by its id or its channel's. */
@@ -243,15 +248,22 @@ export async function inStatus(db: Db, status: readonly SessionStatus[]): Promis
 }
 
 /** The open session of an account that has most left; for a client that forgot about it. */
-export async function openSessionOf(db: Db, accountId: string): Promise<Session | undefined> {
+export async function openSessionOf(
+  db: Db,
+  accountId: string,
+): Promise<(Session & Authorization) | undefined> {
   const row = await db
     .selectFrom('session')
     .selectAll()
+    .select(
+      sql<bigint>`(select coalesce(sum(unused_micro_usd), 0)::bigint from session_grant g
+      where g.session_id = session.session_id)`.as('unused'),
+    )
     .where('account_id', '=', accountId)
     .where('status', '=', 'open')
     .orderBy(sql`deposit_micro_usd - committed_micro_usd`, 'desc')
     .executeTakeFirst()
-  return row && toSession(row)
+  return row && { ...toSession(row), spentMicroUsd: row.committed_micro_usd - row.unused }
 }
 
 /** An account's sessions, newest first. */

@@ -2,7 +2,7 @@ import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import { walletPayer } from '../Payer.ts'
 import type { Presented } from '../payments/Payments.ts'
-import { paymentProblem, sessionProblem } from '../payments/problems.ts'
+import { sessionProblem } from '../payments/problems.ts'
 import type { Authorization, Hex } from '../Session.ts'
 import * as sessions from '../store/sessions.ts'
 import { closeSession } from './close-session.ts'
@@ -27,16 +27,16 @@ export async function manageSession(
     return { ...session, depositMicroUsd, channelId, txHash: null }
   }
   if (it.kind === 'close') {
-    const session = await current(jack, it.session.channelId)
-    const { channelId, sessionId, committedMicroUsd, settledMicroUsd } = session
-    const { cumulativeMicroUsd } = it.voucher
-    // What was settled can be read on chain: it says nothing about who presents it.
-    if (cumulativeMicroUsd < committedMicroUsd || cumulativeMicroUsd <= settledMicroUsd)
-      throw paymentProblem('verification-failed', 'The voucher is for less than what was spent.', {
-        hint: 'Close a session with the highest voucher, or by POST /v1/sessions/{session}/close.',
-      })
+    const { channelId, sessionId } = await current(jack, it.session.channelId)
     const closed = await closeSession(jack, sessionId, 'asked')
-    return { ...closed, channelId, txHash: closed.closeTx }
+    return {
+      ...closed,
+      // What the client said last: it compares.
+      authorizedMicroUsd: it.voucher.cumulativeMicroUsd,
+      spentMicroUsd: closed.committedMicroUsd,
+      channelId,
+      txHash: closed.closeTx,
+    }
   }
   const { voucher } = it
   let txHash: Hex | null = null
@@ -56,7 +56,7 @@ export async function manageSession(
 }
 
 async function current(jack: Jack, channelId: Hex) {
-  const session = await sessions.findByChannel(jack.db, channelId)
+  const session = await sessions.authorizationOf(jack.db, channelId)
   if (!session) throw new JackError('not_found', 'There is no such session.')
   return session
 }

@@ -25,6 +25,8 @@ export interface Operation {
   price?: 'execution' | 'deploy' | 'amount'
   query?: z.ZodObject
   body?: z.ZodType
+  /** A body that works as it is. Tools that try an API out send it. */
+  example?: object
   /** Sent as `multipart/form-data`: `body` is the field `manifest`, files follow. */
   multipart?: boolean
   response: z.ZodType
@@ -46,6 +48,7 @@ export const operations = {
     scope: 'execute',
     price: 'execution',
     body: ExecuteRequest,
+    example: { code: 'export const run = ({ a, b }) => a + b', input: { a: 20, b: 22 } },
     response: ExecuteResponse,
   }),
   deploy: operation({
@@ -55,6 +58,7 @@ export const operations = {
     scope: 'deploy',
     price: 'deploy',
     body: DeployRequest,
+    example: { files: { 'index.js': `export default { fetch: () => new Response('hello') }` } },
     response: DeployResponse,
     success: 201,
   }),
@@ -295,6 +299,7 @@ export const operations = {
     scope: 'admin',
     price: 'amount',
     body: Account.AddBalance,
+    example: { amount_usd: '1' },
     response: Account.AddedBalance,
   }),
   paymentTerms: operation({

@@ -1,6 +1,7 @@
 import { Challenge } from 'mppx'
 import type { Hex } from '../../Session.ts'
-import type { Offer } from '../Payments.ts'
+import type { Offer, Price, PriceTag } from '../Payments.ts'
+import { preferred } from './acceptPayment.ts'
 import type { PaymentsConfig } from './config.ts'
 
 /** How long a challenge can be answered. */
@@ -8,27 +9,37 @@ const challengeMs = 300_000
 
 /** The challenges of an offer as `WWW-Authenticate` values (draft-ryan-httpauth-payment, section 5), a session first. */
 export function challengesOf(config: PaymentsConfig, offer: Offer, now: Date): string[] {
-  const challenge = (intent: 'session' | 'charge', request: Record<string, unknown>) =>
+  const { sessionMicroUsd, chargeMicroUsd } = offer
+  const ways = [
+    ...(sessionMicroUsd === undefined
+      ? []
+      : [{ intent: 'session', request: sessionRequest(config, sessionMicroUsd) } as const]),
+    ...(chargeMicroUsd === undefined
+      ? []
+      : [{ intent: 'charge', request: chargeRequest(config, chargeMicroUsd) } as const]),
+  ].map((it) => ({ ...it, method: 'tempo' }))
+  return preferred(ways, offer.accepts).map((way) =>
     Challenge.serialize(
       Challenge.from({
-        method: 'tempo',
-        intent,
+        ...way,
         realm: offer.realm,
-        request,
         meta: { scope: offer.scope },
         expires: new Date(now.getTime() + challengeMs).toISOString(),
         secretKey: config.secrets[0],
         ...(offer.bodySha256 !== undefined && { digest: `sha-256=${offer.bodySha256}` }),
       }),
-    )
-  return [
-    ...(offer.sessionMicroUsd === undefined
-      ? []
-      : [challenge('session', sessionRequest(config, offer.sessionMicroUsd))]),
-    ...(offer.chargeMicroUsd === undefined
-      ? []
-      : [challenge('charge', chargeRequest(config, offer.chargeMicroUsd))]),
-  ]
+    ),
+  )
+}
+
+/** How an operation is paid for, for its description: what its challenges will ask. Only they count. */
+export function priceTagsOf(config: PaymentsConfig, price: Price | null): PriceTag[] {
+  const tag = (intent: ChallengeIntent, microUsd: bigint | undefined): PriceTag => {
+    const request = (intent === 'session' ? sessionRequest : chargeRequest)(config, microUsd ?? 0n)
+    const { methodDetails: _, amount: __, ...rest } = request
+    return { ...rest, method: 'tempo', intent, amount: microUsd?.toString() ?? null }
+  }
+  return [tag('session', price?.sessionMicroUsd), tag('charge', price?.chargeMicroUsd)]
 }
 
 /** The `request` of a session challenge (draft-tempo-session). Amounts are in the token's units: micro-USD. */

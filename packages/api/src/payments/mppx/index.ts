@@ -5,7 +5,7 @@ import type { Hex, Session } from '../../Session.ts'
 import type { Payments } from '../Payments.ts'
 import { booksOf } from './books.ts'
 import { chainOf } from './chains.ts'
-import { challengesOf } from './challenges.ts'
+import { challengesOf, priceTagsOf } from './challenges.ts'
 import { channelsOf } from './channels.ts'
 import { findCharge, sendCharge, validateCharge } from './charges.ts'
 import type { ChainClient, PaymentsConfig } from './config.ts'
@@ -33,7 +33,6 @@ export function createPayments(
     feePayer: feePayer ?? undefined,
     feeToken: token,
   }
-  const openings = new Map<Hex, ReturnType<Payments['open']>>()
   return {
     ...channelsOf(access),
     ...booksOf(access),
@@ -46,6 +45,7 @@ export function createPayments(
       escrow: config.escrow,
     },
     challenges: (offer) => challengesOf(config, offer, it.now()),
+    priceTags: (price) => priceTagsOf(config, price),
     read: (header) => readCredential({ config, ...it }, header),
     receipt: ({ challengeId, session, txHash }) =>
       session
@@ -54,7 +54,7 @@ export function createPayments(
               challengeId,
               channelId: session.channelId,
               acceptedCumulative: session.authorizedMicroUsd,
-              spent: session.committedMicroUsd,
+              spent: session.spentMicroUsd,
               ...(txHash && { txHash }),
             }),
           )
@@ -80,18 +80,10 @@ export function createPayments(
         },
         requiredCumulative: session.committedMicroUsd.toString(),
         settled: session.settledMicroUsd.toString(),
-        spent: session.committedMicroUsd.toString(),
+        spent: session.spentMicroUsd.toString(),
       }),
     }),
-    // Whoever opens what is being opened waits for the same transaction.
-    open(opening) {
-      const { channelId } = opening
-      const underWay =
-        openings.get(channelId) ??
-        openChannel(client, config, opening).finally(() => openings.delete(channelId))
-      openings.set(channelId, underWay)
-      return underWay
-    },
+    open: (opening) => openChannel(client, config, opening),
     topUp: (topUp) => topUpChannel(client, config, topUp),
     validateCharge: (charge) => validateCharge(client, config, charge),
     sendCharge: (charge) => sendCharge(client, config, charge),
