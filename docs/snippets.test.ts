@@ -81,6 +81,7 @@ test.each([
   'docs/logs.md',
   'docs/usage.md',
   'docs/lifecycle.md',
+  'docs/receipts.md',
 ])('every shell snippet of %s runs', async (page) => {
   const found = await snippets(page, 'sh')
   expect(found.length).toBeGreaterThan(0)
