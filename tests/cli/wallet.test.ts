@@ -67,6 +67,18 @@ test('a wallet runs, deploys with a budget, looks, closes and gets the rest back
   expect(await json(['run', program, '-i', '4'])).toMatchObject({ exitCode: 0, result: 8 })
 }, 120_000)
 
+test('a price is told before anything is paid, and a local cloud lends its own wallet', async () => {
+  expect(await json(['run', program, '-i', '1', '--dry-run'])).toMatchObject({
+    exitCode: 0,
+    price_usd: '0.010000',
+  })
+  const borrowed = commandLine(temporaryHome('borrower'))
+  const env = { JACK_URL: cloud.ready.url, JACK_DATA: cloud.ready.data }
+  expect(await borrowed.json(['run', program, '-i', '3', '--wallet'], { env })).toMatchObject({
+    result: 6,
+  })
+}, 60_000)
+
 test('a limit that is hit is a clear error, and nothing is paid', async () => {
   const before = await json(['sessions'])
   expect(await json(['run', program, '-i', '1', '--max-spend', '0.005'])).toMatchObject({

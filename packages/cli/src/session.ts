@@ -65,7 +65,7 @@ export async function openSession(command: Command, given: Given = {}): Promise<
     print,
     configFile,
     interactive,
-    token: settings.token,
+    settings,
     limits: sources.user.limits,
     wanted: options.wallet === true,
     maxSpend: options.maxSpend,

@@ -16,43 +16,51 @@ export default (command: Command) =>
     .argument('<file|->', 'a file, a folder, or - for stdin; it exports run(input)')
     .option('-i, --input <json>', 'what run gets; @file reads it from a file')
     .option('-t, --timeout <time>', 'stop it after 500ms, 5s ...', milliseconds)
-    .action(async (file: string, options: { input?: string; timeout?: number }) => {
-      const session = await openSession(command)
-      const { jack, print, signal } = session
-      const input = options.input === undefined ? {} : { input: parseInput(options.input) }
-      const { sourceMap, ...program } =
-        file === '-'
-          ? { code: await readStdin(), sourceMap: undefined }
-          : await print.while('Bundling', bundled(print, file))
-      if (program.code?.trim() === '') {
-        throw new JackError('usage', 'There is no program in it.', {
-          hint: "It exports run(input): echo 'export const run = () => 42' | jack run -",
-        })
-      }
-      const request = {
-        ...program,
-        ...input,
-        ...(options.timeout !== undefined && { timeout_ms: options.timeout }),
-      }
-      try {
-        const answer = await print.while('Running', jack.execute(request, { signal }))
-        print.answer(answer, () => {
-          sayLogs(print, answer.logs)
-          const { result } = answer
-          print.out(typeof result === 'string' ? result : JSON.stringify(result, null, 2))
-          const time = `${took(answer.duration_ms)}, ${took(answer.cpu_ms)} of CPU`
-          print.note(paint('dim', `${time}, ${usd(answer.charged_usd)} charged`))
-        })
-      } catch (error) {
-        if (!(error instanceof JackError)) throw error
-        const { logs, stack } = error.fields
-        if (Array.isArray(logs)) sayLogs(print, logs)
-        if (typeof stack === 'string' && sourceMap && !print.json) {
-          error.fields.stack = mapStack(stack, sourceMap)
+    .option('--dry-run', 'say what it would cost')
+    .action(
+      async (file: string, options: { input?: string; timeout?: number; dryRun?: boolean }) => {
+        const session = await openSession(command)
+        const { jack, print, signal } = session
+        const input = options.input === undefined ? {} : { input: parseInput(options.input) }
+        const { sourceMap, ...program } =
+          file === '-'
+            ? { code: await readStdin(), sourceMap: undefined }
+            : await print.while('Bundling', bundled(print, file))
+        if (program.code?.trim() === '') {
+          throw new JackError('usage', 'There is no program in it.', {
+            hint: "It exports run(input): echo 'export const run = () => 42' | jack run -",
+          })
         }
-        throw error
-      }
-    })
+        const request = {
+          ...program,
+          ...input,
+          ...(options.timeout !== undefined && { timeout_ms: options.timeout }),
+        }
+        if (options.dryRun) {
+          const quoted = await print.while('Asking for the price', jack.quote(request, { signal }))
+          print.answer(quoted, () => print.out(`${usd(quoted.price_usd)} for one run.`))
+          return
+        }
+        try {
+          const answer = await print.while('Running', jack.execute(request, { signal }))
+          print.answer(answer, () => {
+            sayLogs(print, answer.logs)
+            const { result } = answer
+            print.out(typeof result === 'string' ? result : JSON.stringify(result, null, 2))
+            const time = `${took(answer.duration_ms)}, ${took(answer.cpu_ms)} of CPU`
+            print.note(paint('dim', `${time}, ${usd(answer.charged_usd)} charged`))
+          })
+        } catch (error) {
+          if (!(error instanceof JackError)) throw error
+          const { logs, stack } = error.fields
+          if (Array.isArray(logs)) sayLogs(print, logs)
+          if (typeof stack === 'string' && sourceMap && !print.json) {
+            error.fields.stack = mapStack(stack, sourceMap)
+          }
+          throw error
+        }
+      },
+    )
 
 const colours = { debug: 'gray', info: 'blue', log: 'white', warn: 'yellow', error: 'red' } as const
 

@@ -1,15 +1,19 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { JackError, type JackOptions, type Payment, type PaymentReceipt } from '@jackcloud/sdk'
+import type { LocalAccount } from 'viem/accounts'
 import { amount } from '../amount.ts'
 import { type Print, paint, usd } from '../print.ts'
 import type { Settings } from '../settings.ts'
 import type { Limits } from '../userConfig.ts'
+import { parseKey } from './key.ts'
 import { loadWallet } from './loadWallet.ts'
 
 interface Given {
   print: Print
   configFile: string
   interactive: boolean
-  token: Settings['token']
+  settings: Settings
   limits: Limits | undefined
   /** `--wallet` */
   wanted: boolean
@@ -22,11 +26,12 @@ interface Given {
  * was given now comes before a key in the environment, and that before the token of a sign-in.
  */
 export async function payingOptions(given: Given): Promise<Partial<JackOptions> | null> {
-  const { token, wanted, limits, maxSpend, print } = given
+  const { wanted, limits, maxSpend, print, settings } = given
+  const { token } = settings
   const keyGiven = Boolean(process.env.JACK_PRIVATE_KEY || process.env.MPPX_PRIVATE_KEY)
   const tokenGiven = token.origin === '--token' || token.origin.startsWith('environment')
   if (!wanted && token.value !== undefined && (tokenGiven || !keyGiven)) return null
-  const wallet = await loadWallet(given)
+  const wallet = (await loadWallet(given)) ?? (wanted ? await developmentWallet(settings) : null)
   if (!wallet) {
     if (!wanted) return null
     throw new JackError('unauthorized', 'There is no wallet.', {
@@ -46,6 +51,19 @@ export async function payingOptions(given: Given): Promise<Partial<JackOptions> 
     onPayment: (payment) => sayBefore(print, payment),
     onReceipt: (receipt) => sayAfter(print, receipt),
   }
+}
+
+/** Whoever runs a cloud on this machine has its wallet, which has play money. */
+async function developmentWallet({
+  url,
+  data,
+}: Settings): Promise<{ account: LocalAccount } | null> {
+  const { hostname } = new URL(url.value)
+  const file = join(data.value, 'wallet.key')
+  if (!['127.0.0.1', 'localhost', '[::1]'].includes(hostname) || !existsSync(file)) return null
+  const { privateKeyToAccount } = await import('viem/accounts')
+  const { privateKey } = await parseKey(readFileSync(file, 'utf8').trim(), file)
+  return { account: privateKeyToAccount(privateKey) }
 }
 
 function sayBefore(print: Print, { how, depositUsd }: Payment): void {
