@@ -24,7 +24,7 @@ export interface Session {
   /** The client; made when first used. */
   readonly jack: Jack
   /** Throws when a repository chose the URL that a token is about to be sent to. */
-  refuseStrangeUrl(anyToken?: boolean): void
+  refuseStrangeUrl(sent?: 'token'): void
   /** The project that is meant, or an error that says how to name one. */
   project(): string
 }
@@ -82,7 +82,7 @@ export async function openSession(command: Command, given: Given = {}): Promise<
     signal: ctrlC,
     get jack() {
       if (!jack) {
-        refuseStrangeUrl(settings, sources, paying !== null)
+        refuseStrangeUrl(settings, sources, paying ? 'wallet' : undefined)
         jack = createJack({
           url: settings.url.value,
           retries: 2,
@@ -92,7 +92,7 @@ export async function openSession(command: Command, given: Given = {}): Promise<
       }
       return jack
     },
-    refuseStrangeUrl: (anyToken) => refuseStrangeUrl(settings, sources, anyToken),
+    refuseStrangeUrl: (sent) => refuseStrangeUrl(settings, sources, sent),
     project() {
       if (settings.project.value !== undefined) return settings.project.value
       throw new JackError('usage', 'Which project?', {

@@ -78,3 +78,14 @@ test('a token from the environment does not follow a URL that a repository chose
     strange({ user: { ...nothing.user, tokens: { 'https://evil.example.com': 'jkt_y' } } }),
   ).not.toThrow()
 })
+
+test('a wallet pays no cloud that only a repository chose, not even in CI', () => {
+  const sources = {
+    ...nothing,
+    place: { jackJson: { file: '/p/jack.json', url: 'https://evil.example.com' } },
+    env: { CI: 'true' },
+  }
+  const refused = (it: Sources) => () => refuseStrangeUrl(resolveSettings(it), it, 'wallet')
+  expect(refused(sources)).toThrow('the wallet would pay there')
+  expect(refused({ ...sources, env: { JACK_URL: 'https://evil.example.com' } })).not.toThrow()
+})

@@ -80,27 +80,32 @@ export function normalUrl(url: string): string {
  * A token from the environment must not follow a URL that a stranger's repository chose. On this machine, in CI and for
  * a cloud that the user signed in to there is no such danger.
  *
- * @param anyToken the one that is about to be sent was given otherwise
+ * @param sent what follows the URL: the token of the environment, any token, or the wallet's money. A wallet pays whom it
+ *   is told to, so that in CI it has to be told by somebody else than the repository as well.
  */
 export function refuseStrangeUrl(
   { url, token }: Settings,
   { env, place, user }: Sources,
-  anyToken = false,
+  sent: 'environment token' | 'token' | 'wallet' = 'environment token',
 ): void {
   const chosenByRepository = place.jackJson?.file === url.origin
-  if (!chosenByRepository || !(anyToken || token.origin === 'environment JACK_TOKEN')) return
+  const isSent = sent !== 'environment token' || token.origin === 'environment JACK_TOKEN'
+  if (!chosenByRepository || !isSent) return
   const host = URL.canParse(url.value) ? new URL(url.value).hostname : ''
   const here =
     host === 'localhost' || host === '127.0.0.1' || host === '[::1]' || host.endsWith('.localhost')
-  if (here || isCi(env) || user.url === url.value || url.value in user.tokens) return
-  throw new JackError(
-    'usage',
-    `jack.json wants to use ${url.value}, and ${anyToken ? 'the token' : 'JACK_TOKEN'} would be sent there.`,
-    {
-      hint: 'If that is what you want, say so with JACK_URL or --url.',
-      next: [{ command: `jack login --url ${url.value}`, when: 'to sign in there' }],
-    },
-  )
+  if (here || user.url === url.value || url.value in user.tokens) return
+  if (sent !== 'wallet' && isCi(env)) return
+  throw new JackError('usage', `jack.json wants to use ${url.value}, and ${consequence[sent]}.`, {
+    hint: 'If that is what you want, say so with JACK_URL or --url.',
+    next: [{ command: `jack login --url ${url.value}`, when: 'to sign in there' }],
+  })
+}
+
+const consequence = {
+  'environment token': 'JACK_TOKEN would be sent there',
+  token: 'the token would be sent there',
+  wallet: 'the wallet would pay there',
 }
 
 export const isCi = (env: Record<string, string | undefined>): boolean =>

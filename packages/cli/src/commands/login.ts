@@ -16,7 +16,7 @@ export default (command: Command) =>
       const { print, signal, configFile } = session
       const url = session.settings.url.value
       const given = command.optsWithGlobals().token as string | undefined
-      if (given !== undefined || process.env.JACK_TOKEN) session.refuseStrangeUrl(true)
+      if (given !== undefined || process.env.JACK_TOKEN) session.refuseStrangeUrl('token')
       const token =
         given === '-'
           ? await readStdin()
