@@ -54,7 +54,7 @@ export function parseLimits(given: SpendingLimits = {}): Limits {
 export function parseUsd(option: string, usd: string | undefined): bigint | undefined {
   if (usd === undefined) return undefined
   try {
-    const microUsd = fromUsd(usd)
+    const microUsd = typeof usd === 'string' ? fromUsd(usd) : -1n
     if (microUsd >= 0n) return microUsd
   } catch {
     // Said below.

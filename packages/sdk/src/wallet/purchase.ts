@@ -183,17 +183,21 @@ export function purchase(payer: Payer, request: Purchasing): Purchase {
     try {
       return await attempt()
     } catch (error) {
-      await giveBack(paying, paying.booking.microUsd)
+      await giveBack(paying)
       throw error
     }
   }
 
-  async function giveBack({ booking, key, channel }: Paying, microUsd: bigint): Promise<void> {
-    inThisCall -= microUsd
-    await payer.update((state) => [
-      steps.givenBack(state, booking, microUsd, channel && { key: key as string, id: channel.id }),
-      undefined,
-    ])
+  async function giveBack(
+    { booking, key, channel }: Paying,
+    microUsd = booking.microUsd,
+  ): Promise<void> {
+    const session = channel && { key: key as string, id: channel.id }
+    const given = await payer.update((state) => {
+      const next = steps.givenBack(state, booking, microUsd, session)
+      return [next, next !== state]
+    })
+    if (given) inThisCall -= microUsd
   }
 
   /** Adds to a deposit, by a request of its own without a body. */
@@ -322,12 +326,9 @@ export function purchase(payer: Payer, request: Purchasing): Purchase {
   async function reopen(outcome: Outcome): Promise<boolean> {
     const was = pending
     if (was?.how !== 'session') return false
-    const closed = await forget(was.key, was.channel)
-    if (closed) await decide(0n)
-    else {
-      pending = undefined
-      await was.lease?.letGo()
-    }
+    pending = undefined
+    await was.lease?.letGo()
+    if (await forget(was.key, was.channel)) await giveBack({ booking: was.booking })
     if (reopened) return false
     reopened = true
     // Without a challenge in the answer, the same request brings one.

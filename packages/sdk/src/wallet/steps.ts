@@ -206,13 +206,17 @@ export function without(
   return { ...settled, channels }
 }
 
-/** Counts part of a booking as not spent. What was signed for it in a session pays for the next request. */
+/**
+ * Counts part of a booking as not spent. What was signed for it in a session pays for the next request; in a session that
+ * is not kept any more it could still be taken, and stays spent.
+ */
 export function givenBack(
   state: WalletState,
   booking: Booking,
   microUsd: bigint,
   session?: { key: string; id: string },
 ): WalletState {
+  if (session && state.channels[session.key]?.id !== session.id) return state
   const paidBack = { ...state, spending: giveBack(state.spending, booking, microUsd) }
   if (!session) return paidBack
   return changed(paidBack, session.key, session.id, (it) => given(it, microUsd))

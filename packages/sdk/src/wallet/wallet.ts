@@ -39,8 +39,12 @@ export interface WalletSession {
 
 export type Wallet = ReturnType<typeof createWallet>
 
+/** It is big, and most calls are free. */
+const loadSigner = async (options: WalletOptions): Promise<Signer> =>
+  (await import('./signer.ts')).createSigner(options)
+
 /** A wallet that pays what servers ask for, within its limits. */
-export function createWallet(options: WalletOptions) {
+export function createWallet(options: WalletOptions, load = loadSigner) {
   const { pay = 'auto', store = memoryStore() } = options
   let signer: Promise<Signer> | undefined
 
@@ -51,8 +55,7 @@ export function createWallet(options: WalletOptions) {
     },
     pays: (kind) => pay === 'auto' || pay === kind,
     signer() {
-      // It is big, and most calls are free.
-      signer ??= import('./signer.ts').then((it) => it.createSigner(options))
+      signer ??= load(options)
       return signer
     },
     async update(change) {

@@ -26,6 +26,8 @@ export interface Faults {
   hangUp?(seen: Seen, count: number): 'before' | 'after' | undefined
   /** What the work answers. Default: 200 and what was charged. */
   work?(seen: Seen): Response | undefined
+  /** How long an answer takes, when the work is done. */
+  delayMs?(seen: Seen): number
   /** Answers 402 with new challenges after it took the money. */
   refuseAfter?(seen: Seen): boolean
 }
@@ -133,6 +135,7 @@ export async function paidServer(
     seen.push(it)
     const response = await answer(request, it)
     it.status = response.status
+    await sleep(options.faults?.delayMs?.(it) ?? 0)
     return response
   })
   const server = createServer((req, res) => {
