@@ -188,8 +188,10 @@ async function once<T>(
   try {
     // Who has not paid yet is told the price, and need not send everything for that.
     const unpaid = connection.payer && !connection.token && Object.keys(payment).length === 0
-    const asked = () => sleep(longestWaitForPriceMs, over.signal).catch(() => {})
-    const body = request.open(unpaid && outgoing.body ? asked() : undefined)
+    const asked = unpaid && outgoing.body ? sleep(longestWaitForPriceMs, over.signal) : undefined
+    // It fails when the answer is there, and with it what is left of the stream.
+    asked?.catch(() => {})
+    const body = request.open(asked)
     const response = await connection.fetch(request.url, {
       method: outgoing.method,
       headers: { ...request.headers, ...payment },

@@ -26,14 +26,16 @@ export function multipart(
 
   async function* chunks(asked?: Promise<void>): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     const text = new TextEncoder()
-    yield text.encode(fields.join(''))
-    await asked
+    // The last field has ended for the reader when something follows it.
+    let before = fields.join('')
     for (const [name, bytes] of files) {
-      yield text.encode(head(name))
+      yield text.encode(before + head(name))
+      before = ''
+      await asked
       yield (typeof bytes === 'function' ? await bytes() : bytes) as Uint8Array<ArrayBuffer>
       yield text.encode('\r\n')
     }
-    yield text.encode(end)
+    yield text.encode(before + end)
   }
 
   const whole = () =>

@@ -91,7 +91,9 @@ test('a program that is killed while it changes something leaves it whole, and n
     expect(await read()).toBe(String(before))
 
     const program = start('for (;;) await add()')
-    await expect.poll(async () => Number(await read())).toBeGreaterThan(before + 50)
+    await expect
+      .poll(async () => Number(await read()), { timeout: 20_000 })
+      .toBeGreaterThan(before + 50)
     program.child.kill('SIGKILL')
     await expect(program).rejects.toMatchObject({ signal: 'SIGKILL' })
     const after = Number(await read())

@@ -18,7 +18,7 @@ export interface Ask {
 export interface Rules {
   limits: Limits
   /** The most that may lie in a session without being signed for. */
-  maxDepositMicroUsd: bigint
+  maxDepositMicroUsd?: bigint | undefined
 }
 
 export interface Moment {
@@ -119,7 +119,7 @@ function depositFor(
   left: bigint,
   needed: bigint,
 ): bigint {
-  if (left + needed > maxDepositMicroUsd) {
+  if (maxDepositMicroUsd !== undefined && left + needed > maxDepositMicroUsd) {
     throw new JackError(
       'spending_limit',
       `This needs $${toUsd(left + needed)} in the session, and at most $${toUsd(maxDepositMicroUsd)} may lie there.`,
@@ -135,9 +135,13 @@ function depositFor(
   }
   // What could never be spent has no business in a session.
   const spendable = limits.totalMicroUsd && limits.totalMicroUsd - state.spending.totalMicroUsd
-  const most = smaller(maxDepositMicroUsd, spendable ?? maxDepositMicroUsd) - left
+  const suggestedAtMost = maxDepositMicroUsd ?? suggestedAtMostMicroUsd
+  const most = smaller(suggestedAtMost, spendable ?? suggestedAtMost) - left
   return larger(needed, smaller(suggestedDepositMicroUsd, most))
 }
+
+/** What a server may suggest to put into a session, when nobody said more about it. */
+const suggestedAtMostMicroUsd = 10_000_000n
 
 const larger = (a: bigint, b: bigint): bigint => (a > b ? a : b)
 const smaller = (a: bigint, b: bigint): bigint => (a < b ? a : b)

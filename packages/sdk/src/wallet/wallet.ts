@@ -12,7 +12,7 @@ import { memoryStore, type WalletStore } from './WalletStore.ts'
 export interface WalletOptions extends SignerOptions {
   /** The most that is spent without asking. Default: no limit. */
   spending?: SpendingLimits | undefined
-  /** The most that may lie in one session without being signed for, in USD. Default: "10". */
+  /** The most that may lie in one session without being signed for, in USD. Default: "10", or what a call costs. */
   maxDepositUsd?: string | undefined
   /** `session`: out of a session, with one transaction for many calls. `charge`: a transfer for each. Default: `auto`, whichever the server names first. */
   pay?: 'session' | 'charge' | 'auto' | undefined
@@ -51,7 +51,7 @@ export function createWallet(options: WalletOptions, load = loadSigner) {
   const payer: Payer = {
     rules: {
       limits: parseLimits(options.spending),
-      maxDepositMicroUsd: parseUsd('maxDepositUsd', options.maxDepositUsd) ?? 10_000_000n,
+      maxDepositMicroUsd: parseUsd('maxDepositUsd', options.maxDepositUsd),
     },
     pays: (kind) => pay === 'auto' || pay === kind,
     signer() {

@@ -1,5 +1,15 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { memoryStore } from '@jackcloud/sdk'
-import { createJack, deployFolder, JackError, type PaymentReceipt } from '@jackcloud/sdk/node'
+import {
+  createJack,
+  deployFolder,
+  type Fetch,
+  JackError,
+  type PaymentReceipt,
+} from '@jackcloud/sdk/node'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { audit } from '../../store/ledgerAudit.ts'
 import { type TestCloud, testCloud } from '../../testing/cloud.ts'
@@ -79,6 +89,36 @@ test('an upload is paid for, and its files are sent once', async () => {
   const deployed = await deployFolder(jack, 'examples/hello', { name: 'hello' })
   expect((await cloud.live(deployed.url)).status).toBe(200)
   expect(await spent()).toBe('0.050000')
+})
+
+test('an upload waits for its price before it sends its files', async () => {
+  const bodies: number[] = []
+  const counting: Fetch = (input, { body, ...init }) => {
+    if (!(body instanceof ReadableStream)) return fetch(input, { ...init, body: body ?? null })
+    const attempt = bodies.push(0) - 1
+    const counted = body.pipeThrough(
+      new TransformStream<Uint8Array, Uint8Array>({
+        transform(chunk, controller) {
+          bodies[attempt] = (bodies[attempt] ?? 0) + chunk.byteLength
+          controller.enqueue(chunk)
+        },
+      }),
+    )
+    return fetch(input, { ...init, body: counted })
+  }
+  const { jack } = await wallet({ fetch: counting })
+  const folder = await mkdtemp(join(tmpdir(), 'jack-upload-'))
+  try {
+    await writeFile(join(folder, 'index.html'), 'hi')
+    await writeFile(join(folder, 'big.bin'), randomBytes(3_000_000))
+    const { url } = await deployFolder(jack, folder, { name: 'big' })
+    expect((await cloud.live(url)).text).toBe('hi')
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+  expect(bodies).toHaveLength(2)
+  expect(bodies[0]).toBeLessThan(10_000)
+  expect(bodies[1]).toBeGreaterThan(3_000_000)
 })
 
 test('thirty calls at once go through one session', async () => {

@@ -76,14 +76,15 @@ export async function paidServer(
   const prices: Record<string, { session: string; charge: string }> = {
     '/execute': { session: '0.01', charge: '0.01' },
     '/deploy': { session: '0.05', charge: '0.10' },
-    '/v1/balance': { session: '3', charge: '3' },
+    '/v1/balance': { session: '1', charge: '1' },
   }
   const offered = options.offers ?? ['session', 'charge']
   const kept = new Map<string, Response>()
   const seen: Seen[] = []
 
   async function answer(request: Request, it: Seen): Promise<Response> {
-    const price = prices[it.path]
+    const price =
+      it.path === '/v1/balance' && it.method === 'POST' ? await amountOf(request) : prices[it.path]
     if (!price) {
       const proof = await mppx.charge({ amount: '0', scope: `${it.method} ${it.path}` })(request)
       return proof.status === 402 ? proof.challenge : Response.json({ account_id: 'acc_1' })
@@ -203,6 +204,12 @@ export async function paidServer(
       await sleep(0)
     },
   }
+}
+
+async function amountOf(request: Request) {
+  const body = await request.clone().text()
+  const amount: string = body ? JSON.parse(body).amount_usd : '1'
+  return { session: amount, charge: amount }
 }
 
 const usd = (amount: string): string => Number(amount).toFixed(6)
