@@ -578,6 +578,41 @@ test('test money is added, and shows in the balance and the receipts', async () 
   )
 })
 
+test('the bill is saved, verified without the cloud, and every change of it is found', async () => {
+  const program = folder('billed', { 'sum.js': 'export const run = () => 1' })
+  await json(program, ['run', 'sum.js'])
+  const shown = await jack(home, ['receipts', '--all'])
+  expect(shown.stdout).toMatch(/^\s*NO\s+AT \(UTC\)\s+AMOUNT\s+REASON/)
+  expect(shown.stdout).toMatch(/grant/)
+
+  const first = await json(home, ['receipts', 'verify'])
+  expect(first).toMatchObject({ exitCode: 0, ok: true, key: 'new', cloud: ready.url })
+  expect(await json(home, ['receipts', 'verify'])).toMatchObject({ ok: true, key: 'known' })
+  const words = await jack(home, ['receipts', 'verify'])
+  expect([words.exitCode, words.stdout]).toEqual([0, expect.stringMatching(/verdict\s+adds up/)])
+
+  const bill = (await jack(home, ['receipts', 'export'])).stdout
+  const dir = folder('bills', { 'bill.json': bill, 'cut.json': '{"receipts": []}' })
+  const verify = (name: string) =>
+    json(dir, ['receipts', 'verify', name], {
+      env: { JACK_URL: 'http://127.0.0.1:1', JACK_TOKEN: 'jkt_none' },
+    })
+  expect(await verify('bill.json')).toMatchObject({ exitCode: 0, ok: true, key: 'known' })
+  expect(await verify('cut.json')).toMatchObject({ exitCode: 2, error: { code: 'usage' } })
+  expect(await verify('none.json')).toMatchObject({ exitCode: 2 })
+
+  const changed = JSON.parse(bill)
+  changed.receipts[1].amount_usd = '-0.010001'
+  writeFileSync(join(dir, 'changed.json'), JSON.stringify(changed))
+  expect(await verify('changed.json')).toMatchObject({
+    exitCode: 1,
+    ok: false,
+    finding: { position: 2, rule: 'hash', receipt_id: changed.receipts[1].receipt_id },
+  })
+  const said = await jack(dir, ['receipts', 'verify', 'changed.json'])
+  expect(said.stdout).toMatch(/first at\s+receipt 2/)
+}, 60_000)
+
 test('a cloud that is told to stop ends in good order, and starts again with everything in it', async () => {
   up.kill('SIGINT')
   const [code] = await once(up, 'exit')

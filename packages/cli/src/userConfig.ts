@@ -1,7 +1,4 @@
-import { mkdirSync } from 'node:fs'
-import { basename, dirname } from 'node:path'
-import { JackError } from '@jackcloud/sdk'
-import Conf from 'conf'
+import { openOwnFile } from './ownFile.ts'
 
 /** What this person keeps between commands. Tokens belong to the URL that gave them, and go nowhere else. */
 export interface UserConfig {
@@ -42,20 +39,5 @@ export function changeUserConfig(file: string, change: (config: UserConfig) => v
   open(file).store = config
 }
 
-function open(file: string): Conf<UserConfig> {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-  try {
-    return new Conf<UserConfig>({
-      cwd: dirname(file),
-      configName: basename(file, '.json'),
-      configFileMode: 0o600,
-      // Tokens are kept by URL, and URLs have dots.
-      accessPropertiesByDotNotation: false,
-    })
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    throw new JackError('usage', `${file} is not valid JSON.`, {
-      hint: 'Mend it, or delete it and sign in again with `jack login`.',
-    })
-  }
-}
+const open = (file: string) =>
+  openOwnFile<UserConfig>(file, 'Mend it, or delete it and sign in again with `jack login`.')

@@ -5,7 +5,8 @@ import type { Jack } from '../jack.ts'
 import { type Payer, requireScope } from '../Payer.ts'
 import { isSession, requireMatch } from '../payments/match.ts'
 import type { Offer, Payments, Presented, Price } from '../payments/Payments.ts'
-import { isPayable, paymentProblem } from '../payments/problems.ts'
+import { isPayable, paymentProblem, sessionProblem } from '../payments/problems.ts'
+import type { Voucher } from '../Session.ts'
 import * as sessions from '../store/sessions.ts'
 import { type Management, manageSession } from '../verbs/manage-session.ts'
 import { openSession } from '../verbs/open-session.ts'
@@ -87,7 +88,19 @@ export async function identify(c: Context<Door>, jack: Jack, it: Purchase): Prom
   const presented = await presentedIn(c, jack.payments)
   if (!presented) throw paymentRequired(offer)
   requireMatch(presented, offer)
+  // Of anything but a new program something is told before the voucher is taken.
+  const early = it.operation.price !== 'execution' || c.req.header('idempotency-key') !== undefined
+  if (early && (presented.kind === 'voucher' || presented.kind === 'open'))
+    await requireVoucher(jack, presented.voucher, presented.amountMicroUsd)
   return payerOf(jack, presented)
+}
+
+async function requireVoucher(jack: Jack, voucher: Voucher, microUsd: bigint): Promise<void> {
+  try {
+    await sessions.require(jack.db, voucher, microUsd)
+  } catch (error) {
+    throw sessionProblem(error)
+  }
 }
 
 /**
@@ -176,7 +189,11 @@ export async function receiptOf(jack: Jack, payer: Payer | null): Promise<string
   if (funding.kind !== 'session') return null
   if (!funding.accepted) {
     const openTx = await openSession(jack, payer, funding)
-    funding.accepted = { ...(await sessions.pay(jack.db, funding.voucher, null)), openTx }
+    try {
+      funding.accepted = { ...(await sessions.pay(jack.db, funding.voucher, null)), openTx }
+    } catch (error) {
+      throw sessionProblem(error)
+    }
   }
   const { accepted, voucher } = funding
   return jack.payments.receipt({

@@ -110,7 +110,8 @@ export async function idleSince(db: Db, since: Date): Promise<string[]> {
 
 /**
  * Open sessions of which more than `aboveMicroUsd` is spent and not settled, and the voucher to settle each with: the
- * highest that does not exceed what is spent. What is held, or may go back from a balance, is not spent.
+ * highest that does not exceed what is spent. What is held, or may go back from a balance, is not spent. The highest that
+ * was signed stays here: on chain everybody could read it, and close the session with it.
  */
 export async function worthSettling(
   db: Db,
@@ -128,6 +129,7 @@ export async function worthSettling(
       select cumulative_micro_usd, signature from voucher v
       where v.session_id = s.session_id and v.cumulative_micro_usd <= spent.micro_usd
         and v.cumulative_micro_usd > s.settled_micro_usd
+        and v.cumulative_micro_usd < s.authorized_micro_usd
       order by cumulative_micro_usd desc limit 1
     ) v
     where status = 'open' and committed_micro_usd - settled_micro_usd > ${aboveMicroUsd}

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { prices, verifyBill } from '@jackcloud/sdk/wire'
 import { sql } from 'kysely'
 import { afterAll, expect, test } from 'vitest'
@@ -11,8 +12,9 @@ import { list, sealDue, standing } from './receipts.ts'
 import * as runtime from './runtime.ts'
 import * as sessions from './sessions.ts'
 import { billOf } from './testing/bill.ts'
+import { runChild } from './testing/child.ts'
 import { testDatabase } from './testing/database.ts'
-import { testReceiptKey } from './testing/receiptKey.ts'
+import { newReceiptKey, testReceiptKey } from './testing/receiptKey.ts'
 import * as usage from './usage.ts'
 
 const database = await testDatabase()
@@ -109,10 +111,12 @@ async function openSession(accountId: string, depositMicroUsd: bigint) {
     new Date(),
   )
   await sessions.opened(db, channelId, { depositMicroUsd, openTx: null })
+  // The first is for everything; a voucher pays once.
+  let signedMicroUsd = depositMicroUsd
   const voucher = () => ({
     channelId,
     challengeId: newId('challenge'),
-    cumulativeMicroUsd: depositMicroUsd,
+    cumulativeMicroUsd: signedMicroUsd--,
     signature: zero,
   })
   return {
@@ -311,6 +315,39 @@ test('more entries than one transaction seals are sealed all the same', async ()
   expect(await sealDue(db, key, new AbortController().signal)).toBe(0)
   expect((await totalsOf(accountId)).receipts).toBe(1_235)
 })
+
+test('kill -9 while receipts are sealed, again and again: no gap, nothing twice, nothing left out', async () => {
+  const pem = newReceiptKey()
+  const accountId = await accountWith(100_000_000n)
+  const connection = JSON.stringify(database.connection)
+  const program = new URL('testing/seal.ts', import.meta.url)
+  let killed = 0
+  const ids: string[] = []
+  const paying = Array.from({ length: 4 }, async () => {
+    while (killed < 8) {
+      const id = newId('exe')
+      await execute(accountId, id)
+      ids.push(id)
+    }
+  })
+  while (killed < 8) {
+    const child = runChild(program, [connection, pem, accountId])
+    await child.ready
+    await sleep(Math.random() * 100)
+    await child.kill()
+    killed++
+  }
+  await Promise.all(paying)
+  const bill = await billOf(db, await testReceiptKey(pem), accountId)
+  expect(await verifyBill(bill)).toMatchObject({ ok: true, totals: { receipts: ids.length + 1 } })
+  expect(
+    bill.receipts
+      .slice(1)
+      .map((it) => it.receipt_id)
+      .toSorted(),
+  ).toEqual(ids.toSorted())
+  expect(await audit(db)).toEqual([])
+}, 60_000)
 
 test('receipts cannot be changed or removed, and the audit finds what has none', async () => {
   await using other = await testDatabase()

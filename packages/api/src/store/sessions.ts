@@ -58,6 +58,26 @@ export async function pay(
   return accepted(rows[0] as Row, spending?.id)
 }
 
+/**
+ * Throws `SessionRefused` when a voucher can not pay so much, without taking it. One that paid for its challenge before
+ * passes: whoever repeats a request gets its answer.
+ */
+export async function require(
+  db: Db,
+  voucher: Pick<Voucher, 'channelId' | 'challengeId' | 'cumulativeMicroUsd'>,
+  amountMicroUsd: bigint,
+): Promise<void> {
+  const { rows } = await sql<Row>`
+    select session_refusal(s, ${voucher.challengeId}, ${voucher.cumulativeMicroUsd}, ${amountMicroUsd}) as outcome,
+      authorized_micro_usd as authorized, committed_micro_usd as committed, deposit_micro_usd as deposit
+    from session s where channel_id = ${voucher.channelId} and status <> 'opening' and not exists (
+      select from voucher v where v.challenge_id = ${voucher.challengeId} and v.session_id = s.session_id)`.execute(
+    db,
+  )
+  const [row] = rows
+  if (row?.outcome) accepted(row, undefined)
+}
+
 /** Accepts a voucher and adds an amount of the session to a balance. Throws `SessionRefused`, as `pay`. */
 export async function fund(
   db: Db,
@@ -169,10 +189,10 @@ export async function opened(
 }
 
 /** Forgets a channel that was never opened. */
-export async function forget(db: Db, channelId: Hex): Promise<void> {
+export async function forget(db: Db, sessionId: string): Promise<void> {
   await db
     .deleteFrom('session')
-    .where('channel_id', '=', channelId)
+    .where('session_id', '=', sessionId)
     .where('status', '=', 'opening')
     .execute()
 }

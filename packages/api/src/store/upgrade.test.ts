@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { verifyBill } from '@jackcloud/sdk/wire'
 import { sql } from 'kysely'
 import { expect, onTestFinished, test } from 'vitest'
 import * as deployments from './deployments.ts'
@@ -9,7 +10,9 @@ import * as logs from './logs.ts'
 import { migrate } from './migrate.ts'
 import { migrations } from './migrations/index.ts'
 import * as projects from './projects.ts'
+import { billOf } from './testing/bill.ts'
 import { testDatabase } from './testing/database.ts'
+import { testReceiptKey } from './testing/receiptKey.ts'
 import * as usage from './usage.ts'
 
 const released = new URL('testing/released/', import.meta.url)
@@ -83,6 +86,13 @@ test.each(files)('nobody loses a project of release %s to a rule that came later
   const week = new Date(Date.now() - 7 * 86_400_000)
   // What had expired is kept as long as if it had expired now.
   expect(await projects.overdue(db, week)).toEqual([])
+})
+
+test.each(files)('what release %s charged has receipts, and they add up', async (file) => {
+  const { db } = await upgraded(file)
+  const bill = await billOf(db, await testReceiptKey(), 'acc_1')
+  expect(await verifyBill(bill)).toMatchObject({ ok: true, totals: { without_detail: 2 } })
+  expect(bill.receipts.map((it) => it.reason)).toEqual(['grant', 'deploy', 'runtime', 'refund'])
 })
 
 test.each(files)('the database of release %s goes on as any other', async (file) => {

@@ -6,12 +6,13 @@ import { type Account, encodeFunctionData, keccak256, toHex } from 'viem'
 import type { PrivateKeyAccount } from 'viem/accounts'
 import { prepareTransactionRequest, signTransaction, signTypedData } from 'viem/actions'
 import { Abis, Transaction } from 'viem/tempo'
+import { RESERVE } from '../payments/localnet/reserve.ts'
 import type { Localnet } from '../payments/localnet/startLocalnet.ts'
-import { clientOf, openCall, signVoucher } from '../payments/localnet/testing.ts'
+import { clientOf, openCall, sendCalls, signVoucher } from '../payments/localnet/testing.ts'
 import type { ChannelDescriptor, Hex } from '../Session.ts'
 import type { Reply, TestCloud } from './cloud.ts'
 
-const { Channel } = Session.Precompile
+const { Channel, escrowAbi } = Session.Precompile
 
 /** A channel whose opening was signed. */
 export interface HandmadeChannel {
@@ -228,8 +229,7 @@ export function named(
     { sender: unfinished.payer },
   )
   const descriptor = lowerCase({ ...unfinished, expiringNonceHash })
-  const escrow = '0x4d50500000000000000000000000000000000000'
-  const id = Channel.computeId({ ...descriptor, chainId: chain.chainId, escrow })
+  const id = Channel.computeId({ ...descriptor, chainId: chain.chainId, escrow: RESERVE })
   return { id: id.toLowerCase() as Hex, descriptor }
 }
 
@@ -262,3 +262,20 @@ export function memoOf({ realm, id }: Pick<Challenge.Challenge, 'realm' | 'id'>)
 
 /** The challenge that a credential answers, and what it says. */
 export const opened = (credential: string) => Credential.deserialize(credential)
+
+/** Asks the chain for the money of a channel, as its payer may at any time. */
+export const requestClose = (
+  chain: Localnet,
+  { account }: Pick<Handmade, 'account'>,
+  { descriptor }: Pick<HandmadeChannel, 'descriptor'>,
+) =>
+  sendCalls(chain, account, [
+    {
+      to: RESERVE,
+      data: encodeFunctionData({
+        abi: escrowAbi,
+        functionName: 'requestClose',
+        args: [descriptor],
+      }),
+    },
+  ])

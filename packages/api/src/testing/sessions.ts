@@ -86,9 +86,14 @@ export async function newSession(
   await sessions.opened(db, channel.channelId, { depositMicroUsd, openTx: channel.openTx })
   const { sessionId } = begun
   const read = async () => (await sessions.get(db, sessionId)) as Session
+  const signed = new Set<bigint>()
+  /** Another amount each time: a voucher pays once. */
   const voucherFor = async (amountMicroUsd: bigint) => {
     const { committedMicroUsd, authorizedMicroUsd } = await read()
-    const cumulativeMicroUsd = most(authorizedMicroUsd, committedMicroUsd + amountMicroUsd)
+    let cumulativeMicroUsd = most(authorizedMicroUsd, committedMicroUsd + amountMicroUsd)
+    while (cumulativeMicroUsd <= authorizedMicroUsd && signed.has(cumulativeMicroUsd))
+      cumulativeMicroUsd--
+    signed.add(cumulativeMicroUsd)
     const signature = await channel.sign(cumulativeMicroUsd)
     return { channelId: channel.channelId, challengeId: unique(), cumulativeMicroUsd, signature }
   }

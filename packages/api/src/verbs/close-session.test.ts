@@ -153,17 +153,20 @@ test('a closed session is closed once, however many ask, and nobody pays with it
 test('a hundred who pay while a session is closed are refused sooner or later, and what they paid is captured', async () => {
   const it = await newSession(jack, us, 10_000_000n)
   const { channelId } = it.channel
-  const cumulativeMicroUsd = 10_000_000n
-  const signature = await it.channel.sign(cumulativeMicroUsd)
+  const signature = await it.channel.sign(10_000_000n)
+  const voucherFor = (cumulativeMicroUsd: bigint) => {
+    const challengeId = crypto.randomUUID()
+    return { channelId, challengeId, cumulativeMicroUsd, signature }
+  }
+  await pay(jack.db, voucherFor(10_000_000n), null)
+  let signed = 0n
   const before = await balances(it)
   let delivered = 0n
   const buyUntilRefused = async (amountMicroUsd: bigint) => {
     while (true) {
       const id = `exe_${crypto.randomUUID()}`
-      const challengeId = crypto.randomUUID()
-      const voucher = { channelId, challengeId, cumulativeMicroUsd, signature }
       try {
-        await pay(jack.db, voucher, { id, amountMicroUsd, kind: 'execution' })
+        await pay(jack.db, voucherFor(++signed), { id, amountMicroUsd, kind: 'execution' })
       } catch (error) {
         return (error as SessionRefused).refusal
       }

@@ -2,7 +2,7 @@ import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import { walletPayer } from '../Payer.ts'
 import type { Presented } from '../payments/Payments.ts'
-import { sessionProblem } from '../payments/problems.ts'
+import { paymentProblem, sessionProblem } from '../payments/problems.ts'
 import type { Authorization, Hex } from '../Session.ts'
 import * as sessions from '../store/sessions.ts'
 import { closeSession } from './close-session.ts'
@@ -27,7 +27,14 @@ export async function manageSession(
     return { ...session, depositMicroUsd, channelId, txHash: null }
   }
   if (it.kind === 'close') {
-    const { channelId, sessionId } = await current(jack, it.session.channelId)
+    const session = await current(jack, it.session.channelId)
+    const { channelId, sessionId, committedMicroUsd, settledMicroUsd } = session
+    const { cumulativeMicroUsd } = it.voucher
+    // What was settled can be read on chain: it says nothing about who presents it.
+    if (cumulativeMicroUsd < committedMicroUsd || cumulativeMicroUsd <= settledMicroUsd)
+      throw paymentProblem('verification-failed', 'The voucher is for less than what was spent.', {
+        hint: 'Close a session with the highest voucher, or by POST /v1/sessions/{session}/close.',
+      })
     const closed = await closeSession(jack, sessionId, 'asked')
     return {
       ...closed,

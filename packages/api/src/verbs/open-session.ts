@@ -14,11 +14,12 @@ export async function openSession(
   { voucher, opening }: Pick<Extract<Funding, { kind: 'session' }>, 'voucher' | 'opening'>,
 ): Promise<Hex | null> {
   if (!opening) return null
+  const sessionId = jack.newId('ses')
   const known = await sessions.begin(
     jack.db,
     {
       ...opening,
-      sessionId: jack.newId('ses'),
+      sessionId,
       accountId,
       authorizedMicroUsd: voucher.cumulativeMicroUsd,
       signature: voucher.signature,
@@ -31,9 +32,8 @@ export async function openSession(
     await sessions.opened(jack.db, opening.channelId, { depositMicroUsd, openTx: txHash })
     return txHash
   } catch (error) {
-    // Only what was surely not opened is forgotten; the rest is looked up on chain later.
-    if ((error as { status?: number }).status === 402)
-      await sessions.forget(jack.db, opening.channelId)
+    // Only what was surely not opened is forgotten, by whoever began; the rest is looked up on chain later.
+    if ((error as { status?: number }).status === 402) await sessions.forget(jack.db, sessionId)
     throw error
   }
 }

@@ -32,13 +32,13 @@ export async function watchSessions(jack: Jack): Promise<void> {
 /** Whoever opened it may have died before he could say so. Its transaction is valid for less than a minute. */
 async function lookAtOpening(
   jack: Jack,
-  { channelId, openedAt }: Session,
+  { sessionId, channelId, openedAt }: Session,
   { depositMicroUsd }: ChannelState,
 ): Promise<void> {
   if (age(jack, openedAt) < 2 * minute) return
   if (depositMicroUsd > 0n)
     await sessions.opened(jack.db, channelId, { depositMicroUsd, openTx: null })
-  else await sessions.forget(jack.db, channelId)
+  else await sessions.forget(jack.db, sessionId)
 }
 
 async function lookAtOpen(

@@ -1,5 +1,3 @@
-import type { Receipt } from './Receipt.ts'
-
 /** Everything that has to hold of a bill, in words. */
 export const rules = {
   fields: 'everything has its fields, in their form',
@@ -20,12 +18,13 @@ export const rules = {
   carry: 'a charge for runtime begins with what the one before left over',
   included: 'what deploys bring along is used first, and nothing beyond it is given',
   refund: 'refunds give back an earlier charge, and no more than it was',
+  fund: 'funding names the session or the transaction that it came from',
   statement: 'the statement is made at the last receipt',
   total: 'the balance that is told is what the receipts add up to',
   taken: 'what is taken of a session is what its receipts add up to',
   authorized:
     'no more is taken of a session than vouchers authorize, and no more of that than deposited',
-  closed: 'of a closed session what is taken was captured, and everything else went back',
+  closed: 'of a closed session no more was captured than is taken, and everything else went back',
 } as const
 export type Rule = keyof typeof rules
 
@@ -66,5 +65,3 @@ export function wrong(rule: Rule, place: Place, expected: Value, found: Value): 
   const text = (it: Value) => String(it ?? 'nothing')
   throw new Wrong({ rule, position, receipt_id, expected: text(expected), found: text(found) })
 }
-
-export const placeOf = ({ position, receipt_id }: Receipt): Place => ({ position, receipt_id })

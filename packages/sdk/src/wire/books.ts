@@ -1,4 +1,4 @@
-import { nowhere, type Place, placeOf, type Rule, same, wrong } from './Finding.ts'
+import { nowhere, type Place, type Rule, same, wrong } from './Finding.ts'
 import { prices, runtimeCosts } from './prices.ts'
 import { DeployDetail, type Receipt, RuntimeDetail, type Statement } from './Receipt.ts'
 import { fromUsd, toUsd } from './Usd.ts'
@@ -33,21 +33,22 @@ export function openBooks(statement: Statement) {
   let withoutDetail = 0
   let detailed = false
 
-  function enter(it: Receipt): void {
-    const place = placeOf(it)
+  function enter(it: Receipt, place: Place): void {
     if (entered.has(it.receipt_id)) wrong('once', place, 'one receipt', it.receipt_id)
     entered.add(it.receipt_id)
     const amount = fromUsd(it.amount_usd)
     const sign = amount > 0n ? 'in' : amount < 0n ? 'out' : 'nothing'
     same('direction', place, directionOf(it), sign)
     byReason.set(it.reason, (byReason.get(it.reason) ?? 0n) + amount)
-    move(it, amount, place)
     if (spends(it.reason)) charges.set(it.receipt_id, { left: -amount })
     if (it.reason === 'execution') usd('price', place, -prices.execution, amount)
     if (it.reason === 'deploy') enterDeploy(it, amount, place)
     else if (it.reason === 'runtime') enterRuntime(it, amount, place)
     else if (it.detail !== null) wrong('detail', place, null, 'some')
     if (it.reason === 'refund') enterRefund(it, amount, place)
+    if (it.reason === 'fund' && it.session_id === null && it.ref === null)
+      wrong('fund', place, 'a session or a transaction', null)
+    move(it, amount, place)
   }
 
   /** In the balance or a session, or from the one to the other. */
@@ -177,8 +178,9 @@ function closeSession(it: Statement['sessions'][number], taken: bigint): void {
   if (authorized > deposit) wrong('authorized', nowhere, `at most ${say(deposit)}`, say(authorized))
   if (!it.close) return
   const captured = fromUsd(it.close.captured_usd)
-  same('closed', nowhere, say(taken), say(captured))
-  same('closed', nowhere, say(deposit - taken), say(fromUsd(it.close.refunded_usd)))
+  // Less was, when the payer took it back on chain before it could be.
+  if (captured > taken) wrong('closed', nowhere, `at most ${say(taken)}`, say(captured))
+  same('closed', nowhere, say(deposit - captured), say(fromUsd(it.close.refunded_usd)))
 }
 
 /** From a balance or a session, and by one transaction. */

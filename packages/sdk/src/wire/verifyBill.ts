@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { openBooks } from './books.ts'
-import { type Finding, nowhere, type Place, placeOf, same, Wrong, wrong } from './Finding.ts'
+import { type Finding, nowhere, type Place, same, Wrong, wrong } from './Finding.ts'
 import { Receipt, ReceiptKey, Statement, signedText, thumbprintText } from './Receipt.ts'
 import { toUsd } from './Usd.ts'
 
@@ -68,12 +68,12 @@ async function recompute(given: unknown): Promise<Totals> {
     for (const [j, it] of some.entries()) {
       const position: number = i + j + 1
       const receipt: Receipt = parse(Receipt, it, { position, receipt_id: null })
-      const place = placeOf(receipt)
+      const place = { position, receipt_id: receipt.receipt_id }
       same('position', place, position, receipt.position)
       same('account', place, statement.account_id, receipt.account_id)
       same('chain', place, last?.hash ?? null, receipt.previous_hash)
       requireSeal(receipt, seals[j], place)
-      books.enter(receipt)
+      books.enter(receipt, place)
       keyIds.add(receipt.key_id)
       first ??= receipt
       last = receipt

@@ -57,7 +57,7 @@ const SessionPayload = z.discriminatedUnion('action', [
     channelId: hash,
     descriptor,
     transaction: bytes,
-    additionalDeposit: amount,
+    additionalDeposit: amount.refine((it) => it > 0n),
   }),
   z.object({
     action: z.enum(['voucher', 'close']),
@@ -118,6 +118,8 @@ export async function readCredential(it: CredentialReader, header: string): Prom
   if (session.descriptor && !sameChannel(session.descriptor, known.descriptor))
     throw paymentProblem('verification-failed', 'The descriptor is not the one of the channel.')
   if (session.action === 'topUp') {
+    if (senderOf(session.transaction) !== known.payer)
+      throw paymentProblem('verification-failed', 'The deposit is not signed by the payer.')
     return {
       ...answered,
       kind: 'top-up',

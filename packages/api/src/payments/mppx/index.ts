@@ -33,6 +33,7 @@ export function createPayments(
     feePayer: feePayer ?? undefined,
     feeToken: token,
   }
+  const openings = new Map<Hex, ReturnType<Payments['open']>>()
   return {
     ...channelsOf(access),
     ...booksOf(access),
@@ -83,7 +84,15 @@ export function createPayments(
         spent: session.spentMicroUsd.toString(),
       }),
     }),
-    open: (opening) => openChannel(client, config, opening),
+    // Whoever opens what is being opened waits for the same transaction.
+    open(opening) {
+      const { channelId } = opening
+      const underWay =
+        openings.get(channelId) ??
+        openChannel(client, config, opening).finally(() => openings.delete(channelId))
+      openings.set(channelId, underWay)
+      return underWay
+    },
     topUp: (topUp) => topUpChannel(client, config, topUp),
     validateCharge: (charge) => validateCharge(client, config, charge),
     sendCharge: (charge) => sendCharge(client, config, charge),

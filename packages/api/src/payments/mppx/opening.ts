@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Session as MppSession } from 'mppx/tempo'
 import { JackError } from '../../Errors.ts'
 import type { Hex, Opening } from '../../Session.ts'
 import type { Presented } from '../Payments.ts'
+import { paymentProblem } from '../problems.ts'
 import type { ChainClient, PaymentsConfig } from './config.ts'
-import { refused, withoutData } from './refused.ts'
+import { refused, withoutData, wordsOf } from './refused.ts'
 
 const { Chain } = MppSession.Precompile
 
@@ -14,7 +16,7 @@ export async function openChannel(
   it: Opening,
 ): Promise<{ txHash: Hex | null; depositMicroUsd: bigint }> {
   try {
-    const { txHash, state } = await Chain.broadcastOpenTransaction({
+    const opening = Chain.broadcastOpenTransaction({
       chainId: config.chainId,
       client,
       escrowContract: config.escrow,
@@ -28,10 +30,14 @@ export async function openChannel(
       serializedTransaction: it.transaction,
       ...(config.feePayer && { feePayer: config.feePayer }),
     })
+    const { txHash, state } = await inTime(opening)
     return { txHash: txHash as Hex, depositMicroUsd: state.deposit }
   } catch (cause) {
-    const depositMicroUsd = await depositOf(client, config, it.channelId)
-    if (depositMicroUsd > 0n) return { txHash: null, depositMicroUsd }
+    const { deposit, closeRequestedAt } = await stateOf(client, config, it.channelId)
+    if (closeRequestedAt !== 0)
+      throw paymentProblem('session/channel-finalized', 'The payer asked the chain for this money.')
+    if (deposit > 0n) return { txHash: null, depositMicroUsd: deposit }
+    if (isUnknown(cause)) throw unknown(cause)
     throw refused(cause, 'The channel could not be opened')
   }
 }
@@ -44,7 +50,7 @@ export async function topUpChannel(
 ): Promise<{ depositMicroUsd: bigint }> {
   const wanted = session.depositMicroUsd + additionalMicroUsd
   try {
-    const { newDeposit } = await Chain.broadcastTopUpTransaction({
+    const deposit = Chain.broadcastTopUpTransaction({
       additionalDeposit: additionalMicroUsd as never,
       chainId: config.chainId,
       client,
@@ -55,22 +61,44 @@ export async function topUpChannel(
       serializedTransaction: transaction,
       ...(config.feePayer && { feePayer: config.feePayer }),
     })
+    const { newDeposit } = await inTime(deposit)
     return { depositMicroUsd: newDeposit }
   } catch (cause) {
-    const depositMicroUsd = await depositOf(client, config, session.channelId)
-    if (depositMicroUsd >= wanted) return { depositMicroUsd }
+    const { deposit } = await stateOf(client, config, session.channelId)
+    if (deposit >= wanted) return { depositMicroUsd: deposit }
+    if (isUnknown(cause)) throw unknown(cause)
     throw refused(cause, 'The channel could not be topped up')
   }
 }
 
-async function depositOf(client: ChainClient, config: PaymentsConfig, id: Hex): Promise<bigint> {
+/** The library waits for minutes, also for a transaction that pays no miner enough, and is void after half a minute. */
+async function inTime<T>(sent: Promise<T>): Promise<T> {
+  const over = new AbortController()
+  const timeout = sleep(35_000, undefined, { signal: over.signal }).then(() => {
+    throw new Error('timeout: the transaction was not mined')
+  })
   try {
-    return (await Chain.getChannelState(client, id, config.escrow)).deposit
-  } catch (cause) {
-    throw new JackError('unavailable', 'The chain does not answer.', {
-      hint: 'Send the same request again: what was paid is not paid twice.',
-      retryAfterSeconds: 2,
-      cause: withoutData(cause),
-    })
+    return await Promise.race([sent, timeout])
+  } finally {
+    over.abort()
   }
 }
+
+async function stateOf(client: ChainClient, { escrow }: PaymentsConfig, id: Hex) {
+  try {
+    return await Chain.getChannelState(client, id, escrow)
+  } catch (cause) {
+    throw unknown(cause)
+  }
+}
+
+/** Whether a transaction may still come to something: no answer came, or the chain knows it from somebody else. */
+const isUnknown = (cause: unknown): boolean =>
+  /timeout|HttpRequest|already|known/i.test(`${(cause as Error).name} ${wordsOf(cause)}`)
+
+const unknown = (cause: unknown): JackError =>
+  new JackError('unavailable', 'The chain does not answer.', {
+    hint: 'Send the same request again: what was paid is not paid twice.',
+    retryAfterSeconds: 2,
+    cause: withoutData(cause),
+  })

@@ -100,6 +100,27 @@ alter table ledger_transfer
     check ((balance_after_micro_usd is null) = ('session' in (debit, credit) and 'available' not in (debit, credit)));
 create index ledger_transfer_session_id on ledger_transfer (session_id) where session_id is not null;
 
+-- Why a session does not take a voucher for so much; null when it does. A voucher pays once, and so does a challenge; and
+-- once more when what it paid for was not delivered. Vouchers that were settled are on chain for everybody to read.
+create function session_refusal(p_it session, p_challenge text, p_cumulative bigint, p_amount bigint)
+returns text language sql stable as $$
+  select case
+    when p_it.status <> 'open' then 'closed'
+    when p_cumulative > p_it.deposit_micro_usd then 'over_deposit'
+    when p_cumulative <= p_it.settled_micro_usd then 'used'
+    when exists (select from voucher where challenge_id = p_challenge and (session_id <> p_it.session_id or work_id is null))
+      then 'used'
+    when exists (
+      select from voucher v
+      where v.session_id = p_it.session_id and work_id is not null
+        and (v.challenge_id = p_challenge or v.cumulative_micro_usd = p_cumulative)
+        and not exists (select from ledger_reservation r
+          where r.reservation_id = v.work_id and r.captured_micro_usd = 0)
+    ) then 'used'
+    when p_amount > greatest(p_it.authorized_micro_usd, p_cumulative) - p_it.committed_micro_usd then 'insufficient'
+  end
+$$;
+
 -- Accepts a voucher and, unless p_id is null, sets aside p_amount of the session for work.
 create function session_pay(
   p_channel text, p_challenge text, p_cumulative bigint, p_signature text,
@@ -109,9 +130,9 @@ create function session_pay(
 declare
   v_it session;
   v_old ledger_reservation;
-  v_voucher voucher;
   v_now timestamptz;
 begin
+  if p_amount <= 0 or p_cumulative < 0 then raise exception 'amounts are positive'; end if;
   select * into v_it from session where channel_id = p_channel for update;
   if not found then outcome := 'unknown'; return; end if;
   v_now := clock_timestamp();
@@ -127,17 +148,8 @@ begin
       return;
     end if;
   end if;
-  if v_it.status <> 'open' then outcome := 'closed'; return; end if;
-  if p_cumulative > deposit then outcome := 'over_deposit'; return; end if;
-  -- Once; and once more for work that was not delivered.
-  select * into v_voucher from voucher where challenge_id = p_challenge;
-  if found and not (v_voucher.session_id = v_it.session_id and exists (
-    select from ledger_reservation where reservation_id = v_voucher.work_id and captured_micro_usd = 0)) then
-    outcome := 'used'; return;
-  end if;
-  if coalesce(p_amount, 0) > greatest(authorized, p_cumulative) - committed then
-    outcome := 'insufficient'; return;
-  end if;
+  outcome := session_refusal(v_it, p_challenge, p_cumulative, p_amount);
+  if outcome is not null then return; end if;
 
   insert into voucher values (p_challenge, v_it.session_id, p_cumulative, p_signature, p_id, v_now)
     on conflict (challenge_id) do update set work_id = excluded.work_id, at = excluded.at;
@@ -186,6 +198,7 @@ begin
   if captured is not null then outcome := 'replayed'; return; end if;
   captured := coalesce(p_captured, reserved);
   if captured > reserved then outcome := 'too_much'; return; end if;
+  if captured < 0 then raise exception 'amounts are positive'; end if;
 
   update ledger_reservation set captured_micro_usd = captured, settled_at = v_now
     where reservation_id = p_id;
@@ -302,6 +315,7 @@ declare
   v_session_id text;
   v_now timestamptz;
 begin
+  if p_amount is null or p_amount <= 0 then raise exception 'amounts are positive'; end if;
   select session_id into v_session_id from session where channel_id = p_channel for update;
   if not found then outcome := 'unknown'; return; end if;
   select * into v_account from ledger_account where account_id = p_account for update;
@@ -321,6 +335,7 @@ begin
   if outcome <> 'done' then return; end if;
 
   v_now := clock_timestamp();
+  update voucher set work_id = p_id where challenge_id = p_challenge;
   perform session_normalize(p_account);
   update ledger_account set available_micro_usd = available_micro_usd + p_amount where account_id = p_account;
   insert into session_grant as had values (v_session_id, p_account, p_amount, v_now)
