@@ -1,8 +1,10 @@
 import { Mppx, tempo } from 'mppx/client'
+import type { PrivateKeyAccount } from 'viem'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { balanceOf, clientOf, newWallet, testChain } from '../payments/localnet/testing.ts'
 import { audit } from '../store/ledgerAudit.ts'
 import { type TestCloud, testCloud } from '../testing/cloud.ts'
+import { reconcile } from '../verbs/reconcile.ts'
 
 const chain = testChain()
 let cloud: TestCloud
@@ -14,15 +16,15 @@ afterAll(async () => {
   await cloud.close()
 })
 
-/** A wallet that opens a session with its first purchase. */
-async function wallet(known?: Awaited<ReturnType<typeof newWallet>>) {
-  const account = known ?? (await newWallet(await chain()))
+/** A wallet that opens a session with its first purchase, or that pays each with a transaction. */
+async function wallet(it: { account?: PrivateKeyAccount; charges?: boolean } = {}) {
+  const account = it.account ?? (await newWallet(await chain()))
   const client = clientOf(await chain(), account)
   const getClient = () => client
   const mppx = Mppx.create({
     polyfill: false,
     methods: [
-      tempo.session({ account, getClient, maxDeposit: '50' }),
+      ...(it.charges ? [] : [tempo.session({ account, getClient, maxDeposit: '50' })]),
       tempo.charge({ account, getClient }),
     ],
   })
@@ -91,6 +93,21 @@ test('a wallet sees its session, closes it, and has everything back that was not
   expect((await ask('GET', '/v1/balance')).json.balance_usd).toBe('0.000000')
 })
 
+test('whatever wallets paid, books and chain agree about it', async () => {
+  const { ask, run, sessions } = await wallet()
+  await run()
+  await ask('POST', '/v1/balance', { amount_usd: '0.5' })
+  const [{ session_id }] = await sessions()
+  await ask('POST', `/v1/sessions/${session_id}/close`)
+  const other = await wallet({ charges: true })
+  expect((await other.run()).status).toBe(200)
+  expect((await (await wallet()).run()).status).toBe(200)
+  const { differences, totals } = await reconcile(cloud.jack)
+  expect(differences).toEqual([])
+  expect(totals).toMatchObject({ chargedMicroUsd: 10_000n })
+  expect(totals.incomeMicroUsd).toBe(totals.settledMicroUsd + totals.chargedMicroUsd)
+})
+
 test('nobody sees or closes the session of somebody else', async () => {
   const owner = await wallet()
   await owner.run()
@@ -127,7 +144,7 @@ test('a token that may only read, or is confined to a project, closes nothing', 
 test('sessions come page by page, newest first', async () => {
   const { account, ask } = await wallet()
   for (let i = 0; i < 3; i++) {
-    const device = await wallet(account)
+    const device = await wallet({ account })
     await device.run()
     const [{ session_id }] = await device.sessions()
     await device.ask('POST', `/v1/sessions/${session_id}/close`)

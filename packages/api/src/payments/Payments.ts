@@ -100,7 +100,8 @@ export interface Payments {
 
   /**
    * Closes a channel on chain with its highest voucher: takes `captureMicroUsd` all in all, and everything else goes
-   * back to the payer in the same transaction. Waits for it. A channel that is closed already is answered as it ended.
+   * back to the payer in the same transaction. Waits for it. A channel that is closed already is answered as it ended,
+   * and what was settled before stays taken.
    */
   close(session: Session, captureMicroUsd: bigint): Promise<Closing>
 

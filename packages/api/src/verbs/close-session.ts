@@ -45,7 +45,7 @@ async function finish(jack: Jack, sessionId: string, waitMs: number): Promise<vo
   try {
     if (!payments || !(await isWhole(jack, sessionId, waitMs))) return
     const session = await sessions.get(jack.db, sessionId)
-    if (session?.status !== 'closing') return
+    if (session?.status !== 'closing' || !isOn(payments.chain)(session)) return
     const ending = await payments.close(session, session.committedMicroUsd)
     const closed = await closings.closed(jack.db, sessionId, ending, jack.now())
     if (closed) tell(jack, closed)

@@ -93,6 +93,20 @@ test('what was settled counts as captured, and a settlement that is there is not
   expect(await balanceOf(net, us.payee.address)).toBe(500_000n)
 })
 
+test('a database that is older than a settlement still closes the channel, without what was settled', async () => {
+  const us = await newPayee(await chain())
+  const channel = await openChannel(us, 1_000_000n)
+  await us.payments.settle(await sessionOf(channel, 400_000n), {
+    cumulativeMicroUsd: 300_000n,
+    signature: await channel.sign(300_000n),
+  })
+  const restored = await sessionOf(channel, 100_000n)
+  expect(await us.payments.close(restored, 50_000n)).toMatchObject({
+    capturedMicroUsd: 300_000n,
+    refundedMicroUsd: 700_000n,
+  })
+})
+
 test('an answer that got lost is found on chain', async () => {
   const net = await chain()
   const us = await newPayee(net)

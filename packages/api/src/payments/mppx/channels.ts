@@ -54,8 +54,6 @@ export function channelsOf(
   const stateOf = async (channelId: Hex): Promise<ChannelState> =>
     (await channels([channelId]))[0] as ChannelState
 
-  const isGone = async ({ channelId }: Session) => (await stateOf(channelId)).depositMicroUsd === 0n
-
   async function closing(session: Session): Promise<Closing | null> {
     const { channelId, openedAt } = session
     const read = (blocks: object) =>
@@ -84,7 +82,7 @@ export function channelsOf(
 
   /** How a channel ended. Where several nodes answer, one may know that it is gone before another knows how. */
   async function ended(session: Session): Promise<Closing | null> {
-    if (!(await isGone(session))) return null
+    if ((await stateOf(session.channelId)).depositMicroUsd > 0n) return null
     for (const pauseMs of [0, 250, 500, 1_000]) {
       await sleep(pauseMs)
       const found = await closing(session)
@@ -97,10 +95,13 @@ export function channelsOf(
     const before = await ended(session)
     if (before) return before
     try {
-      const { descriptor, authorizedMicroUsd, signature } = session
-      const amounts = [authorizedMicroUsd, captureMicroUsd] as const
+      const { descriptor, authorizedMicroUsd: signed, signature } = session
+      const { settledMicroUsd: settled } = await stateOf(session.channelId)
+      // What was settled cannot be given back.
+      const capture = most(captureMicroUsd, settled)
+      const cumulative = most(signed, capture)
       const { hash, receipt } = await mined(
-        Chain.closeOnChain(client, descriptor, ...amounts, signature, escrow, signing(it)),
+        Chain.closeOnChain(client, descriptor, cumulative, capture, signature, escrow, signing(it)),
       )
       const event = Chain.getChannelEvent(receipt, 'ChannelClosed', session.channelId)
       const { settledToPayee, refundedToPayer } = Chain.readChannelClosedReceiptFields(event)
@@ -180,6 +181,8 @@ export function channelsOf(
     },
   }
 }
+
+const most = (a: bigint, b: bigint): bigint => (a > b ? a : b)
 
 const signing = ({ operator, feePayer, feeToken, token }: ChainAccess) => ({
   account: operator,
