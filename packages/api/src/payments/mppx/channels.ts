@@ -80,9 +80,8 @@ export function channelsOf(
     return null
   }
 
-  /** How a channel ended. Where several nodes answer, one may know that it is gone before another knows how. */
-  async function ended(session: Session): Promise<Closing | null> {
-    if ((await stateOf(session.channelId)).depositMicroUsd > 0n) return null
+  /** How a channel that is gone ended. Where several nodes answer, one may know of that before another does. */
+  async function endOf(session: Session): Promise<Closing> {
     for (const pauseMs of [0, 250, 500, 1_000]) {
       await sleep(pauseMs)
       const found = await closing(session)
@@ -92,18 +91,17 @@ export function channelsOf(
   }
 
   async function close(session: Session, captureMicroUsd: bigint): Promise<Closing> {
-    const before = await ended(session)
-    if (before) return before
+    const { channelId, descriptor, authorizedMicroUsd, signature } = session
+    const before = await stateOf(channelId)
+    if (isGone(before)) return endOf(session)
     try {
-      const { descriptor, authorizedMicroUsd: signed, signature } = session
-      const { settledMicroUsd: settled } = await stateOf(session.channelId)
       // What was settled cannot be given back.
-      const capture = most(captureMicroUsd, settled)
-      const cumulative = most(signed, capture)
+      const capture = most(captureMicroUsd, before.settledMicroUsd)
+      const cumulative = most(authorizedMicroUsd, capture)
       const { hash, receipt } = await mined(
         Chain.closeOnChain(client, descriptor, cumulative, capture, signature, escrow, signing(it)),
       )
-      const event = Chain.getChannelEvent(receipt, 'ChannelClosed', session.channelId)
+      const event = Chain.getChannelEvent(receipt, 'ChannelClosed', channelId)
       const { settledToPayee, refundedToPayer } = Chain.readChannelClosedReceiptFields(event)
       return {
         txHash: hash,
@@ -113,9 +111,8 @@ export function channelsOf(
       }
     } catch (error) {
       // It may have happened although nobody could tell us, or something else was faster.
-      const after = await ended(session)
-      if (!after) throw error
-      return after
+      if (!isGone(await stateOf(channelId))) throw error
+      return endOf(session)
     }
   }
 
@@ -181,6 +178,8 @@ export function channelsOf(
     },
   }
 }
+
+const isGone = (it: ChannelState): boolean => it.depositMicroUsd === 0n
 
 const most = (a: bigint, b: bigint): bigint => (a > b ? a : b)
 
