@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { Challenge } from 'mppx'
 import type { Hex } from '../../Session.ts'
 import type { Offer, Price, PriceTag } from '../Payments.ts'
@@ -23,7 +24,8 @@ export function challengesOf(config: PaymentsConfig, offer: Offer, now: Date): s
       Challenge.from({
         ...way,
         realm: offer.realm,
-        meta: { scope: offer.scope },
+        // Two that ask for the same in the same moment get two challenges: each pays once.
+        meta: { nonce: randomUUID(), scope: offer.scope },
         expires: new Date(now.getTime() + challengeMs).toISOString(),
         secretKey: config.secrets[0],
         ...(offer.bodySha256 !== undefined && { digest: `sha-256=${offer.bodySha256}` }),
