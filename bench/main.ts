@@ -11,6 +11,7 @@ import { table } from './harness/report.ts'
 import hosted from './hosted.ts'
 import kill from './kill.ts'
 import metering from './metering.ts'
+import payments from './payments.ts'
 import redeploy from './redeploy.ts'
 import saturated from './saturated.ts'
 import signature from './signature.ts'
@@ -30,6 +31,7 @@ const questions: Question[] = [
   bundle,
   metering,
   signature,
+  payments,
 ]
 
 const args = process.argv.slice(2)

@@ -10,6 +10,8 @@ export interface Cloud {
   url: string
   token: string
   sandbox: string
+  /** Of the local chain, where there is one (`JACK_CHAIN: 'local'`). */
+  rpcUrl: string
   jack: Jack
   /** `POST /execute` as the SDK sends it, over one connection for each caller. */
   execute(request: object): Promise<Executed>
@@ -41,6 +43,7 @@ export async function startCloud(settings: Record<string, string> = {}): Promise
       TMPDIR: process.env.TMPDIR,
       DATABASE_URL: process.env.BENCH_DATABASE_URL,
       JACK_MODE: 'local',
+      JACK_CHAIN: 'none',
       JACK_PORT: '0',
       JACK_DATA: data,
       JACK_READY_FD: '3',
@@ -59,12 +62,16 @@ export async function startCloud(settings: Record<string, string> = {}): Promise
   const ready = await firstLine(child, 3).catch((error: Error) => {
     throw new Error(`The cloud did not start: ${error.message}\n${said.join('')}`)
   })
-  const { url, token, sandbox } = JSON.parse(ready) as Record<'url' | 'token' | 'sandbox', string>
+  const { url, token, sandbox, chain } = JSON.parse(ready) as Record<
+    'url' | 'token' | 'sandbox',
+    string
+  > & { chain?: { rpc_url: string } }
   const pool = new Pool(url, { connections: 64, keepAliveTimeout: 60_000 })
   return {
     url,
     token,
     sandbox,
+    rpcUrl: chain?.rpc_url ?? '',
     jack: createJack({ url, token }),
     async execute(request) {
       const { statusCode, body } = await pool.request({
