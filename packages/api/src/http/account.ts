@@ -71,10 +71,11 @@ export function accountDoor(app: Hono<Door>, jack: Jack): void {
       accountId,
       projectId: project?.projectId ?? null,
     })
-    const added = { added_usd: toUsd(amountMicroUsd), resumed }
+    const added_usd = toUsd(amountMicroUsd)
+    // Of somebody else's projects nobody learns more than of that which he named.
     return accountId === payer.accountId
-      ? { ...(await presentBalance(accountId)), ...added }
-      : added
+      ? { ...(await presentBalance(accountId)), added_usd, resumed }
+      : { added_usd, resumed: resumed.filter((name) => name === project?.name) }
   })
 
   route(app, jack, operations.listTokens, async ({ payer, query }) => {

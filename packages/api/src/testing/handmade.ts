@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Challenge, Credential } from 'mppx'
 import { Session } from 'mppx/tempo'
+import { SignatureEnvelope, TxEnvelopeTempo } from 'ox/tempo'
 import { Agent, request } from 'undici'
 import { type Account, encodeFunctionData, keccak256, toHex } from 'viem'
 import type { PrivateKeyAccount } from 'viem/accounts'
@@ -82,9 +83,9 @@ export function asker(cloud: Pick<TestCloud, 'url'>) {
 
 export type Asker = ReturnType<typeof asker>
 
-export function challengesOf({ status, headers }: Reply): Challenges {
+export function challengesOf({ status, headers, text }: Reply): Challenges {
   const header = headers['www-authenticate']
-  if (typeof header !== 'string') throw new Error(`No challenge in an answer of ${status}.`)
+  if (typeof header !== 'string') throw new Error(`No challenge in an answer of ${status}: ${text}`)
   const all = Challenge.deserializeList(header)
   const of = (intent: string) => all.find((it) => it.intent === intent) as Challenge.Challenge
   return { session: of('session'), charge: of('charge') }
@@ -115,7 +116,13 @@ export function handmade(chain: Localnet, account: PrivateKeyAccount) {
 
   async function channel(
     challenge: Challenge.Challenge,
-    it: Partial<ChannelDescriptor> & { deposit?: bigint; feePayer?: true } = {},
+    it: Partial<ChannelDescriptor> & {
+      deposit?: bigint
+      feePayer?: true
+      /** Does not ask the chain what it costs. */
+      blind?: boolean
+      disguise?(transaction: Hex): Hex
+    } = {},
   ): Promise<HandmadeChannel> {
     const details = challenge.request.methodDetails as { operator: Hex }
     const terms = {
@@ -125,10 +132,12 @@ export function handmade(chain: Localnet, account: PrivateKeyAccount) {
       salt: it.salt ?? toHex(randomBytes(32)),
       signer: it.authorizedSigner ?? address,
     }
-    const { deposit = 5_000_000n, feePayer } = it
-    const transaction = await signed(
-      [openCall(chain, { ...terms, deposit })],
-      feePayer && { feePayer },
+    const { deposit = 5_000_000n, feePayer, disguise = (it) => it } = it
+    const transaction = disguise(
+      await signed([openCall(chain, { ...terms, deposit })], {
+        ...(feePayer && { feePayer }),
+        ...(it.blind && { gas: 1_000_000n }),
+      }),
     )
     const { signer: authorizedSigner, ...rest } = terms
     const unfinished = { ...rest, authorizedSigner, payer: it.payer ?? address }
@@ -179,7 +188,15 @@ export function handmade(chain: Localnet, account: PrivateKeyAccount) {
 
     async charge(
       challenge: Challenge.Challenge,
-      it: { amount?: bigint; memo?: Hex; token?: Hex; to?: Hex; more?: object } = {},
+      it: {
+        amount?: bigint
+        memo?: Hex
+        token?: Hex
+        to?: Hex
+        more?: object
+        source?: Hex
+        disguise?(transaction: Hex): Hex
+      } = {},
     ): Promise<string> {
       const { request } = challenge
       const transaction = await signed(
@@ -193,7 +210,9 @@ export function handmade(chain: Localnet, account: PrivateKeyAccount) {
         ],
         it.more,
       )
-      return credential(challenge, { type: 'transaction', signature: transaction })
+      const signature = it.disguise?.(transaction) ?? transaction
+      const source = it.source && sourceOf(it.source)
+      return credential(challenge, { type: 'transaction', signature }, source)
     },
 
     async prove(challenge: Challenge.Challenge, as: Hex = address): Promise<string> {
@@ -259,6 +278,32 @@ export function memoOf({ realm, id }: Pick<Challenge.Challenge, 'realm' | 'id'>)
   const hash = (text: string) => keccak256(toHex(text)).slice(2)
   return `0x${hash('mpp').slice(0, 8)}01${hash(realm).slice(0, 20)}${'0'.repeat(20)}${hash(id).slice(0, 14)}`
 }
+
+/** A transaction as if somebody else had signed it, in each way that has room for his name. */
+export const disguises: Record<string, (victim: Hex) => (transaction: Hex) => Hex> = {
+  'not signed': () => (it) => {
+    const { signature: _, ...rest } = parsed(it)
+    return TxEnvelopeTempo.serialize(TxEnvelopeTempo.from(rest as never)) as Hex
+  },
+  'as one that waits for a sponsor': (victim) => (it) =>
+    TxEnvelopeTempo.serialize(parsed(it), { format: 'feePayer', sender: victim } as never) as Hex,
+  'by a key that acts for a wallet': (victim) => (it) => keychain(it, victim, 'v1'),
+  'by such a key, in its second version': (victim) => (it) => keychain(it, victim, 'v2'),
+}
+
+function keychain(transaction: Hex, userAddress: Hex, version: 'v1' | 'v2'): Hex {
+  const { signature, ...rest } = parsed(transaction)
+  return TxEnvelopeTempo.serialize(TxEnvelopeTempo.from(rest as never), {
+    signature: SignatureEnvelope.from({
+      type: 'keychain',
+      inner: signature,
+      userAddress,
+      version,
+    } as never),
+  }) as Hex
+}
+
+const parsed = (it: Hex) => TxEnvelopeTempo.deserialize(it as TxEnvelopeTempo.Serialized)
 
 /** The challenge that a credential answers, and what it says. */
 export const opened = (credential: string) => Credential.deserialize(credential)

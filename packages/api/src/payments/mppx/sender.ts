@@ -4,7 +4,7 @@ import type { Hex } from '../../Session.ts'
 /**
  * Who signed a Tempo transaction, from the signature itself: a transaction that waits for a sponsor names its sender, and
  * anybody can name anybody. Null when it is unsigned, or signed by a key that acts for a wallet, which only the chain can
- * tell.
+ * tell, or when it names another sender than its signer.
  */
 export function senderOf(serialized: Hex): Hex | null {
   try {
@@ -14,7 +14,8 @@ export function senderOf(serialized: Hex): Hex | null {
     const payload = TxEnvelopeTempo.getSignPayload(TxEnvelopeTempo.from(transaction))
     const address = SignatureEnvelope.extractAddress({ payload, signature })
     if (!SignatureEnvelope.verify(signature, { address, payload })) return null
-    return address.toLowerCase() as Hex
+    const sender = address.toLowerCase() as Hex
+    return !transaction.from || transaction.from.toLowerCase() === sender ? sender : null
   } catch {
     return null
   }
