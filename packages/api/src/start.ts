@@ -62,6 +62,8 @@ import { watchSessions } from './verbs/watch-sessions.ts'
 export interface Cloud {
   jack: Jack
   url: string
+  /** Where it listens. */
+  port: number
   /** Token of the development account; null unless the mode is local. */
   token: string | null
   /** Key of a development wallet that has money, on a local chain. */
@@ -241,7 +243,10 @@ async function open(
   const newId: Jack['newId'] = (prefix) => makeId(prefix, Date.now(), randomBytes(14))
   const sha256: Jack['sha256'] = (content) => createHash('sha256').update(content).digest('hex')
   const wallets = new Wallets(db, { accountId: () => newId('acc'), sha256 })
-  const paying = await openPayments(config, log, (channelId) => wallets.sessionOf(channelId))
+  const paying = await openPayments(config, log, {
+    now: () => jack.now(),
+    sessionOf: (channelId) => wallets.sessionOf(channelId),
+  })
   if (paying) opened.push(() => paying.close())
   const jack: Jack = {
     config,
@@ -321,6 +326,7 @@ async function open(
   return {
     jack,
     url: jack.urls.api,
+    port,
     token,
     wallet: paying?.wallet ?? null,
     async close(graceMs = 10_000) {

@@ -1,5 +1,6 @@
 import { fromUsd, type Operation, prices } from '@jackcloud/sdk/wire'
 import type { Context } from 'hono'
+import { isLoopback } from '../Config.ts'
 import type { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import { type Payer, requireScope } from '../Payer.ts'
@@ -30,14 +31,30 @@ const scopeOf = (c: Context<Door>): string => {
   return `${c.req.method} ${pathname}${search}`
 }
 
+/**
+ * The name that is asked for money. Only names of our own: a proof is good for its realm, and whoever could choose that could
+ * pass on what a wallet signed for him.
+ */
+function realmOf(c: Context<Door>, { config, urls }: Jack): string {
+  const asked = new URL(c.req.url).hostname
+  const official = new URL(urls.api).hostname
+  const own = [official, config.domain, `api.${config.domain}`]
+  const isOwn = own.includes(asked) || (config.publicUrl === undefined && isLoopback(asked))
+  return isOwn ? asked : official
+}
+
 /** What the request costs a wallet. What costs nothing asks for a proof of identity. */
-function offerOf(c: Context<Door>, { operation, bodySha256, amountUsd }: Purchase): Offer {
+function offerOf(
+  c: Context<Door>,
+  jack: Jack,
+  { operation, bodySha256, amountUsd }: Purchase,
+): Offer {
   const price = priceOf(operation.price, amountUsd)
   // An upload without its manifest is about a session: there is nothing that a charge could pay for.
   if (operation.multipart && bodySha256 === null) delete price.chargeMicroUsd
   return {
     scope: scopeOf(c),
-    realm: new URL(c.req.url).hostname,
+    realm: realmOf(c, jack),
     ...(bodySha256 !== null && { bodySha256 }),
     ...price,
     accepts: c.req.header('accept-payment'),
@@ -83,7 +100,7 @@ export async function identify(c: Context<Door>, jack: Jack, it: Purchase): Prom
     return payer
   }
   if (!jack.payments || !canPay(c, jack, it.operation)) return requirePayer(null)
-  const offer = offerOf(c, it)
+  const offer = offerOf(c, jack, it)
   c.set('offer', offer)
   const presented = await presentedIn(c, jack.payments)
   if (!presented) throw paymentRequired(offer)
@@ -140,7 +157,7 @@ export async function manage(
   it: Purchase,
 ): Promise<Response | undefined> {
   if (!jack.payments || it.bodySha256 !== null) return undefined
-  const offer = offerOf(c, it)
+  const offer = offerOf(c, jack, it)
   c.set('offer', offer)
   const presented = await presentedIn(c, jack.payments)
   if (!presented || !isSession(presented)) return undefined
@@ -162,7 +179,7 @@ export async function manage(
  */
 export async function bootstrap(c: Context<Door>, jack: Jack, it: Purchase): Promise<Response> {
   const payments = requirePayments(jack)
-  const offer: Offer = { scope: scopeOf(c), realm: new URL(c.req.url).hostname, chargeMicroUsd: 0n }
+  const offer: Offer = { scope: scopeOf(c), realm: realmOf(c, jack), chargeMicroUsd: 0n }
   c.set('offer', offer)
   const presented = await presentedIn(c, payments)
   if (!presented) throw paymentRequired(offer)

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import type { Config } from '../Config.ts'
-import type { Hex, Session } from '../Session.ts'
+import type { Hex } from '../Session.ts'
 import { readSecret, writeSecret } from '../store/keyFile.ts'
 import type { PaymentsConfig } from './mppx/config.ts'
 import { createPayments } from './mppx/index.ts'
@@ -31,11 +31,10 @@ const escrow: Hex = '0x4d50500000000000000000000000000000000000'
 export async function openPayments(
   config: Config,
   log: Logger,
-  sessionOf: (channelId: Hex) => Promise<Session | undefined>,
+  hooks: Parameters<typeof createPayments>[1],
 ): Promise<OpenPayments | null> {
   const { chain, payee, secrets, operatorKey, feePayerKey, token } = config.payments
   if (chain === 'none') return null
-  const hooks = { now: () => new Date(), sessionOf }
   if (chain === 'local') return openLocal(config, log, hooks)
 
   const missing = [

@@ -1,3 +1,4 @@
+import type { Logger } from 'pino'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { newWallet, testChain } from '../payments/localnet/testing.ts'
 import type { Session } from '../Session.ts'
@@ -9,12 +10,12 @@ import { type TestCloud, testCloud } from './cloud.ts'
 import { type Asker, asker, type Handmade, type HandmadeChannel, handmade } from './handmade.ts'
 
 /** A cloud on a chain, and wallets against it. Call it at the top of a file; the books are checked at its end. */
-export function underAttack(env: Record<string, string> = {}) {
+export function underAttack(env: Record<string, string> = {}, log?: Logger) {
   const chain = testChain()
   const it = {} as { cloud: TestCloud; http: Asker }
   beforeAll(async () => {
     const { rpcUrl } = await chain()
-    it.cloud = await testCloud({ JACK_CHAIN: 'local', JACK_RPC_URL: rpcUrl, ...env })
+    it.cloud = await testCloud({ JACK_CHAIN: 'local', JACK_RPC_URL: rpcUrl, ...env }, log)
     it.http = asker(it.cloud)
   })
   afterAll(async () => {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pino } from 'pino'
+import { type Logger, pino } from 'pino'
 import { Agent, FormData, request } from 'undici'
 import { readConfig } from '../Config.ts'
 import { type Cloud, startCloud } from '../start.ts'
@@ -37,7 +37,10 @@ export interface TestCloud extends Cloud {
 }
 
 /** A whole cloud on a free port: real workerd, real Postgres, a data directory of its own. */
-export async function testCloud(env: Record<string, string> = {}): Promise<TestCloud> {
+export async function testCloud(
+  env: Record<string, string> = {},
+  log: Logger = pino({ level: process.env.JACK_LOG_LEVEL ?? 'silent' }),
+): Promise<TestCloud> {
   const database = await testDatabase()
   const dataDir = await mkdtemp(join(tmpdir(), 'jack-cloud-'))
   const config = readConfig({
@@ -49,13 +52,9 @@ export async function testCloud(env: Record<string, string> = {}): Promise<TestC
     JACK_CHAIN: 'none',
     ...env,
   })
-  const cloud = await startCloud(
-    config,
-    pino({ level: process.env.JACK_LOG_LEVEL ?? 'silent' }),
-    database.connection,
-  )
+  const cloud = await startCloud(config, log, database.connection)
   const agent = new Agent({ connections: 256 })
-  const port = new URL(cloud.url).port
+  const { port } = cloud
 
   const read = async (
     url: string,

@@ -28,7 +28,7 @@ export interface Challenges {
 }
 
 /** Asks a cloud without any client: every header and byte is what the test says. */
-export function asker(cloud: Pick<TestCloud, 'url'>) {
+export function asker(cloud: Pick<TestCloud, 'port'>) {
   const agent = new Agent({ connections: 512 })
 
   async function send(
@@ -37,7 +37,7 @@ export function asker(cloud: Pick<TestCloud, 'url'>) {
     body?: unknown,
     headers: Record<string, string> = {},
   ): Promise<Reply> {
-    const it = await request(`${cloud.url}${path}`, {
+    const it = await request(`http://127.0.0.1:${cloud.port}${path}`, {
       method: method as 'GET',
       dispatcher: agent,
       headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
