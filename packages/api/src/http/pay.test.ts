@@ -142,6 +142,20 @@ test('what can not be bundled costs nothing, and opens no channel', async () => 
   expect(await sessionsOf(account)).toEqual([])
 })
 
+test('a session that is closed is gone, for a program under a key as for a deploy', async () => {
+  const { account, fetch } = await payer('both')
+  await fetch('POST', '/execute', program)
+  const [session] = await sessionsOf(account)
+  expect((await fetch('POST', `/v1/sessions/${session?.sessionId}/close`)).status).toBe(200)
+  for (const again of [
+    await fetch('POST', '/execute', program, { 'idempotency-key': 'again' }),
+    await fetch('POST', '/deploy', hello('again')),
+  ]) {
+    expect(again.status).toBe(410)
+    expect((await again.json()).type).toMatch(/session\/channel-finalized$/)
+  }
+})
+
 test('a hundred calls at once on one session are all answered, and each is paid once', async () => {
   const { account, fetch } = await payer('session')
   await fetch('POST', '/execute', program)

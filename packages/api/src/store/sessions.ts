@@ -69,7 +69,8 @@ export async function require(
 ): Promise<void> {
   const { rows } = await sql<Row>`
     select session_refusal(s, ${voucher.challengeId}, ${voucher.cumulativeMicroUsd}, ${amountMicroUsd}) as outcome,
-      authorized_micro_usd as authorized, committed_micro_usd as committed, deposit_micro_usd as deposit
+      authorized_micro_usd as authorized, committed_micro_usd as committed, deposit_micro_usd as deposit,
+      ${unusedOf(voucher.channelId)} as unused
     from session s where channel_id = ${voucher.channelId} and status <> 'opening' and not exists (
       select from voucher v where v.challenge_id = ${voucher.challengeId} and v.session_id = s.session_id)`.execute(
     db,
