@@ -52,6 +52,14 @@ test('nobody else can read it', async () => {
   }
 })
 
+test('a place that can hold nothing is named, and nothing is paid', async () => {
+  const store = fileStore({ folder: '/dev/null/x' })
+  await expect(write('one', store)).rejects.toMatchObject({
+    code: 'unavailable',
+    hint: expect.stringContaining('/dev/null/x/0xa'),
+  })
+})
+
 test('a name that leads elsewhere is refused', async () => {
   const store = fileStore({ folder })
   await expect(store.update('../x', () => ({ result: 1 }))).rejects.toThrow(RangeError)

@@ -23,52 +23,60 @@ export interface FileStoreOptions {
 export function fileStore(options: FileStoreOptions = {}): WalletStore {
   const root = options.folder ?? stateFolder()
   const onDamage = options.onDamage ?? ((sentence) => process.emitWarning(sentence))
-  const open = new Map<string, WalletFile>()
+  const files = new Map<string, Promise<WalletFile>>()
 
   async function fileOf(wallet: string): Promise<WalletFile> {
-    const folder = join(root, wallet)
-    const file = open.get(wallet)
-    // Deleted, or set aside by another program: what is written there now would be lost.
-    if (file && sameFile(file)) return file
-    file?.database.close()
-    const opened = await openFile(folder, (aside) =>
-      onDamage(
-        `What the wallet ${wallet} remembered is damaged. The file was set aside as ${aside}.`,
-      ),
-    )
-    open.set(wallet, opened)
-    return opened
+    const opening = files.get(wallet)
+    const file = await opening?.catch(() => undefined)
+    if (file && isInPlace(file)) return file
+    if (files.get(wallet) === opening) {
+      file?.database.close()
+      files.set(
+        wallet,
+        openFile(join(root, wallet), (aside) =>
+          onDamage(
+            `What the wallet ${wallet} remembered is damaged. It was set aside as ${aside}.`,
+          ),
+        ),
+      )
+    }
+    return files.get(wallet) as Promise<WalletFile>
+  }
+
+  async function update<T>(wallet: string, change: (text: string | undefined) => Changed<T>) {
+    const until = Date.now() + longestWaitMs
+    for (;;) {
+      const file = await fileOf(wallet)
+      try {
+        return alone(file.database, change)
+      } catch (error) {
+        if (Date.now() > until || !(isDamage(error) || isBusy(error))) throw error
+        // What is damaged is set aside when it is opened again.
+        if (isDamage(error)) file.inode = -1n
+        await sleep(1 + Math.random() * 5)
+      }
+    }
   }
 
   return {
     async update(wallet, change) {
       if (!/^[\w-]+$/.test(wallet)) throw new RangeError(`not a name of a wallet: ${wallet}`)
-      const until = Date.now() + longestWaitMs
-      for (;;) {
-        const file = await fileOf(wallet)
-        try {
-          return alone(file.database, change)
-        } catch (error) {
-          if (isDamage(error)) {
-            // It is looked at, and set aside, when it is opened again.
-            file.database.close()
-            open.delete(wallet)
-          } else if (!isBusy(error)) throw error
-          if (Date.now() > until) throw locked(wallet, error)
-          await sleep(1 + Math.random() * 5)
-        }
+      try {
+        return await update(wallet, change)
+      } catch (error) {
+        if (codeOf(error) === undefined && !(error as NodeJS.ErrnoException).syscall) throw error
+        const { message } = error as Error
+        throw new JackError('unavailable', `What the wallet remembers can't be kept: ${message}`, {
+          hint: `Nothing was paid. Look at ${join(root, wallet)} and the disk that it is on.`,
+          cause: error,
+        })
       }
     },
   }
 }
 
+/** How long others may hold a file, in milliseconds; each does so for less than one. */
 const longestWaitMs = 10_000
-
-const locked = (wallet: string, cause: unknown): JackError =>
-  new JackError('timeout', `What the wallet ${wallet} remembers can't be changed.`, {
-    hint: 'Another program may hold its file, or the disk refuses it. Nothing was paid.',
-    cause,
-  })
 
 interface WalletFile {
   path: string
@@ -178,15 +186,19 @@ function sqlite(): typeof import('node:sqlite') {
 const inodeOf = (path: string): bigint | undefined =>
   (statSync(path, { bigint: true, throwIfNoEntry: false }) as BigIntStats | undefined)?.ino
 
-const sameFile = ({ path, inode }: WalletFile): boolean => inodeOf(path) === inode
+/** Whether it was not deleted or set aside by another program: what is written to it then is lost. */
+const isInPlace = ({ path, inode }: WalletFile): boolean => inodeOf(path) === inode
 
 const codeOf = (error: unknown): number | undefined => (error as { errcode?: number }).errcode
 
 /** SQLITE_BUSY and SQLITE_LOCKED, whatever their reason. */
 const isBusy = (error: unknown): boolean => [5, 6].includes((codeOf(error) ?? 0) & 0xff)
 
-/** SQLITE_CORRUPT, SQLITE_NOTADB, a table that is not there; and SQLITE_IOERR, as of a file that ends too early. */
-const isDamage = (error: unknown): boolean => [1, 10, 11, 26].includes((codeOf(error) ?? 0) & 0xff)
+/** SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_ERROR (the table is not there), SQLITE_IOERR_SHORT_READ. */
+const isDamage = (error: unknown): boolean => {
+  const code = codeOf(error) ?? 0
+  return [1, 11, 26].includes(code & 0xff) || code === 522
+}
 
 function stateFolder({ env } = process): string {
   const named = env.XDG_STATE_HOME

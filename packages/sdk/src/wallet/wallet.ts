@@ -2,7 +2,8 @@ import type { Purchase, Purchasing } from '../fetch.ts'
 import { toUsd } from '../wire/Usd.ts'
 import type { Hex } from './Channel.ts'
 import type { Payment, PaymentReceipt } from './Payment.ts'
-import { type Payer, purchase } from './purchase.ts'
+import type { Purse } from './Purse.ts'
+import { purchase } from './purchase.ts'
 import { dayOf, parseLimits, parseUsd, type SpendingLimits, spentOn } from './Spending.ts'
 import type { Signer, SignerOptions } from './signer.ts'
 import { leaseMs, released, renewed } from './steps.ts'
@@ -18,7 +19,7 @@ export interface WalletOptions extends SignerOptions {
   pay?: 'session' | 'charge' | 'auto' | undefined
   /** Told before anything is signed that costs something. Throws, or rejects, to refuse: the call then fails with that. */
   onPayment?: ((payment: Payment) => unknown) | undefined
-  /** Told after each call that was paid for. */
+  /** Told after each call that was paid for. What it throws is lost. */
   onReceipt?: ((receipt: PaymentReceipt) => unknown) | undefined
   /** Where sessions and what was spent are kept. Default: in memory; with `@jackcloud/sdk/node`, in a file. */
   store?: WalletStore | undefined
@@ -48,7 +49,7 @@ export function createWallet(options: WalletOptions, load = loadSigner) {
   const { pay = 'auto', store = memoryStore() } = options
   let signer: Promise<Signer> | undefined
 
-  const payer: Payer = {
+  const purse: Purse = {
     rules: {
       limits: parseLimits(options.spending),
       maxDepositMicroUsd: parseUsd('maxDepositUsd', options.maxDepositUsd),
@@ -59,7 +60,7 @@ export function createWallet(options: WalletOptions, load = loadSigner) {
       return signer
     },
     async update(change) {
-      const { address } = await payer.signer()
+      const { address } = await purse.signer()
       for (;;) {
         const outcome = await store.update(address.toLowerCase(), (text) => {
           const now = Date.now()
@@ -71,13 +72,12 @@ export function createWallet(options: WalletOptions, load = loadSigner) {
         if (outcome) return outcome.result
       }
     },
+    change: (change) => purse.update((state, now) => [change(state, now), undefined]),
     lease(key) {
       const holder = crypto.randomUUID()
       let timer: ReturnType<typeof setInterval> | undefined
       const renew = () => {
-        payer
-          .update((state, now) => [renewed(state, key, { holder, now }), undefined])
-          .catch(() => {})
+        purse.change((state, now) => renewed(state, key, { holder, now })).catch(() => {})
       }
       return {
         holder,
@@ -88,21 +88,24 @@ export function createWallet(options: WalletOptions, load = loadSigner) {
           if (timer === undefined) return
           clearInterval(timer)
           timer = undefined
-          await payer.update((state) => [released(state, key, holder), undefined])
+          await purse.change((state) => released(state, key, holder))
         },
       }
     },
     onPayment: (payment) => options.onPayment?.(payment),
-    onReceipt: (receipt) => options.onReceipt?.(receipt),
+    onReceipt(receipt) {
+      // The call has succeeded, whatever becomes of telling so.
+      void (async () => options.onReceipt?.(receipt))().catch(() => {})
+    },
   }
 
   const look = <T>(at: (state: WalletState, now: number) => T): Promise<T> =>
-    payer.update((state, now) => [state, at(state, now)])
+    purse.update((state, now) => [state, at(state, now)])
 
   return {
-    purchase: (request: Purchasing): Purchase => purchase(payer, request),
+    purchase: (request: Purchasing): Purchase => purchase(purse, request),
 
-    address: async (): Promise<Hex> => (await payer.signer()).address,
+    address: async (): Promise<Hex> => (await purse.signer()).address,
 
     /** What was spent today in UTC, and ever. */
     spent: (): Promise<{ todayUsd: string; totalUsd: string }> =>

@@ -84,6 +84,21 @@ test('what fails is charged when it ran, and not when it did not', async () => {
   expect(await spent()).toBe('0.060000')
 })
 
+test('an answer that was paid for before is not counted again, by whatever program it is asked for', async () => {
+  const { jack, account } = await wallet()
+  const again = await wallet({ account })
+  const idempotencyKey = crypto.randomUUID()
+  const first = await jack.execute({ code, input: 4 }, { idempotencyKey })
+  const second = await again.jack.execute({ code, input: 4 }, { idempotencyKey })
+  expect(second).toEqual(first)
+  expect(again.receipts.map((it) => it.chargedUsd)).toEqual(['0.000000'])
+  expect(await again.spent()).toBe('0.000000')
+  expect((await jack.sessions.list()).sessions).toMatchObject([{ spent_usd: '0.010000' }])
+  // What was signed for it pays for the next.
+  await again.jack.execute({ code, input: 5 })
+  expect((await jack.sessions.list()).sessions).toMatchObject([{ authorized_usd: '0.020001' }])
+})
+
 test('an upload is paid for, and its files are sent once', async () => {
   const { jack, spent } = await wallet()
   const deployed = await deployFolder(jack, 'examples/hello', { name: 'hello' })
