@@ -2,7 +2,7 @@ import { Hono } from 'hono'
 import { JackError } from './Errors.ts'
 import { accountDoor } from './http/account.ts'
 import { clientAddress } from './http/address.ts'
-import { authenticate } from './http/authenticate.ts'
+import { authenticate, isPayment } from './http/authenticate.ts'
 import { cronsDoor } from './http/crons.ts'
 import type { Door } from './http/Door.ts'
 import { databasesDoor } from './http/databases.ts'
@@ -15,7 +15,7 @@ import { rateLimits } from './http/limit.ts'
 import { llmsDoor } from './http/llms.ts'
 import { logsDoor } from './http/logs.ts'
 import { openApiDoor } from './http/openapi.ts'
-import { challengesFor, isForgery } from './http/pay.ts'
+import { challengesFor } from './http/pay.ts'
 import { answerProblem, asJackError } from './http/problem.ts'
 import { projectsDoor } from './http/projects.ts'
 import { receiptsDoor } from './http/receipts.ts'
@@ -51,7 +51,8 @@ export function createApp(jack: Jack): Hono<Door> {
   })
   app.onError(async (error, c) => {
     const known = asJackError(error)
-    if (isForgery(c, known)) await limits.wrongToken(c.get('address')).catch(() => {})
+    if (isPayment(c.req.header('authorization') ?? ''))
+      await jack.forgeries.note(c.get('address'), known)
     if (known.status >= 500) {
       jack.log.error({ err: error, cause: known.cause, requestId: c.get('requestId') }, known.code)
     }
@@ -72,6 +73,8 @@ export function createApp(jack: Jack): Hono<Door> {
 
   app.use(limits.byAddress)
   app.use(async (c, next) => {
+    if (isPayment(c.req.header('authorization') ?? ''))
+      await jack.forgeries.require(c.get('address'))
     try {
       c.set('payer', await authenticate(jack, c.req.header('authorization')))
     } catch (error) {

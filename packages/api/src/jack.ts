@@ -4,6 +4,7 @@ import type { Engine } from './engine/Engine.ts'
 import type { Recorder } from './gateway/recorder.ts'
 import type { Routes } from './gateway/routes.ts'
 import type { IdPrefix } from './Id.ts'
+import type { Forgeries } from './payments/Forgeries.ts'
 import type { Payments } from './payments/Payments.ts'
 import type { Background } from './store/background.ts'
 import type { Blobs } from './store/blobs.ts'
@@ -27,6 +28,7 @@ export interface Jack {
   wallets: Wallets
   /** How wallets pay; null when this cloud takes no payments. */
   payments: Payments | null
+  forgeries: Forgeries
   engine: Engine
   blobs: Blobs
   env: EnvStore

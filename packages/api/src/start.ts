@@ -18,6 +18,7 @@ import { SourceMaps } from './gateway/sourceMaps.ts'
 import { serveOperator } from './http/operator.ts'
 import { makeId } from './Id.ts'
 import type { Jack } from './jack.ts'
+import { Forgeries } from './payments/Forgeries.ts'
 import { openPayments } from './payments/open.ts'
 import type { Hex } from './Session.ts'
 import { createListener, serve } from './server.ts'
@@ -257,6 +258,7 @@ async function open(
     payers,
     wallets,
     payments: paying?.payments ?? null,
+    forgeries: new Forgeries(Math.max(60, Math.ceil(config.requestsPerMinute / 100))),
     engine,
     blobs,
     scratchDir: await emptyFolder(join(config.dataDir, 'scratch')),

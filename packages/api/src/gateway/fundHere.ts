@@ -30,6 +30,7 @@ export async function fundHere(
   jack: Jack,
   req: IncomingMessage,
   project: Project,
+  address: string,
 ): Promise<FundedHere> {
   const { payments } = jack
   if (!payments) return { refused: null, challenges: [] }
@@ -43,6 +44,7 @@ export async function fundHere(
   try {
     if (!header || !/^payment\s/i.test(header))
       return { refused: null, challenges: payments.challenges(offer) }
+    await jack.forgeries.require(address)
     const presented = await payments.read(header)
     if (isManagement(req, presented)) {
       const session = await manageSession(jack, presented)
@@ -74,6 +76,7 @@ export async function fundHere(
   } catch (error) {
     const known = sessionProblem(error)
     if (!(known instanceof JackError)) throw known
+    await jack.forgeries.note(address, known)
     return { refused: known, challenges: isPayable(known) ? payments.challenges(offer) : [] }
   }
 }

@@ -7,6 +7,7 @@ import { diskFull } from '../Disk.ts'
 import { JackError } from '../Errors.ts'
 import { type Lease, Moved } from '../engine/Engine.ts'
 import { parseHost } from '../Host.ts'
+import { isPayment } from '../http/authenticate.ts'
 import type { Jack } from '../jack.ts'
 import { endsSoon } from '../Project.ts'
 import type { Route } from '../Route.ts'
@@ -53,11 +54,10 @@ export class Gateway {
     let challenges: string[] = []
     if (waitsForMoney(found) && !('service' in client)) {
       try {
-        const funded = await fundHere(this.#jack, req, found.project)
+        const funded = await fundHere(this.#jack, req, found.project, client.address)
         if ('managed' in funded) return acknowledge(req, res, requestId, funded.receipt)
         if ('paid' in funded) {
           res.setHeader('payment-receipt', funded.receipt)
-          forgetAuthorization(req)
           found = await this.#find(req, client)
         } else {
           challenges = funded.challenges
@@ -70,6 +70,7 @@ export class Gateway {
         return this.#fail(req, res, requestId, error)
       }
     }
+    this.#keepToOurselves(req)
     const now = this.#jack.now()
     const refusal = refusalOf(found, now)
     if (refusal) {
@@ -104,6 +105,7 @@ export class Gateway {
   ): Promise<void> {
     const requestId = this.#jack.newId('req')
     socket.on('error', () => socket.destroy())
+    this.#keepToOurselves(req)
     const found = await this.#find(req, client)
     const refusal = refusalOf(found, this.#jack.now())
     const route = found as Route
@@ -188,6 +190,13 @@ export class Gateway {
         error instanceof JackError ? error : new JackError('internal', 'The call failed.')
       refuseSocket(socket, this.#jack.newId('req'), code, message)
     }
+  }
+
+  /** What pays us is not for the app: it could buy for itself with a voucher. A payment that the app asked for goes on. */
+  #keepToOurselves(req: IncomingMessage): void {
+    const { authorization } = req.headers
+    if (authorization && isPayment(authorization) && this.#jack.payments?.isOurs(authorization))
+      forgetAuthorization(req)
   }
 
   async #find(req: IncomingMessage, client: Client | Caller): Promise<Found> {

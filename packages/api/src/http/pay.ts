@@ -5,7 +5,7 @@ import type { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import { type Payer, requireScope } from '../Payer.ts'
 import { isSession, requireMatch } from '../payments/match.ts'
-import type { Offer, Payments, Presented, Price } from '../payments/Payments.ts'
+import type { Offer, Presented, Price } from '../payments/Payments.ts'
 import { isPayable, paymentProblem, sessionProblem } from '../payments/problems.ts'
 import type { Voucher } from '../Session.ts'
 import * as sessions from '../store/sessions.ts'
@@ -80,9 +80,9 @@ export function listPrice(price: NonNullable<Operation['price']>): Price | null 
 }
 
 /** What a wallet sent with the request, read once. */
-async function presentedIn(c: Context<Door>, payments: Payments): Promise<Presented | null> {
+async function presentedIn(c: Context<Door>, { payments }: Jack): Promise<Presented | null> {
   const header = c.req.header('authorization')
-  if (header === undefined || !isPayment(header)) return null
+  if (!payments || header === undefined || !isPayment(header)) return null
   const presented = c.get('presented') ?? (await payments.read(header))
   c.set('presented', presented)
   return presented
@@ -102,7 +102,7 @@ export async function identify(c: Context<Door>, jack: Jack, it: Purchase): Prom
   if (!jack.payments || !canPay(c, jack, it.operation)) return requirePayer(null)
   const offer = offerOf(c, jack, it)
   c.set('offer', offer)
-  const presented = await presentedIn(c, jack.payments)
+  const presented = await presentedIn(c, jack)
   if (!presented) throw paymentRequired(offer)
   requireMatch(presented, offer)
   // Of anything but a new program something is told before the voucher is taken.
@@ -159,7 +159,7 @@ export async function manage(
   if (!jack.payments || it.bodySha256 !== null) return undefined
   const offer = offerOf(c, jack, it)
   c.set('offer', offer)
-  const presented = await presentedIn(c, jack.payments)
+  const presented = await presentedIn(c, jack)
   if (!presented || !isSession(presented)) return undefined
   if (presented.scope !== offer.scope)
     throw paymentProblem('invalid-challenge', 'The challenge was made for another route.')
@@ -181,7 +181,7 @@ export async function bootstrap(c: Context<Door>, jack: Jack, it: Purchase): Pro
   const payments = requirePayments(jack)
   const offer: Offer = { scope: scopeOf(c), realm: realmOf(c, jack), chargeMicroUsd: 0n }
   c.set('offer', offer)
-  const presented = await presentedIn(c, payments)
+  const presented = await presentedIn(c, jack)
   if (!presented) throw paymentRequired(offer)
   requireMatch(presented, offer)
   const { accountId } = await payerOf(jack, presented)
@@ -234,9 +234,3 @@ export const challengesFor = (c: Context<Door>, jack: Jack, error: JackError): s
   const offer = c.get('offer')
   return jack.payments && offer && isPayable(error) ? jack.payments.challenges(offer) : []
 }
-
-/** Whether an error may come from somebody who forges credentials. */
-export const isForgery = (c: Context<Door>, error: JackError): boolean =>
-  isPayable(error) &&
-  c.req.header('authorization') !== undefined &&
-  /malformed|invalid|verification/.test(error.type)

@@ -79,6 +79,9 @@ export interface Payments {
    */
   read(header: string): Promise<Presented>
 
+  /** Whether a credential answers a challenge that was made here, expired or not. */
+  isOurs(header: string): boolean
+
   /** The `Payment-Receipt` of a success. */
   receipt(it: {
     challengeId: string

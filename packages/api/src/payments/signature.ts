@@ -59,11 +59,16 @@ export function proofSignedBy(proof: Proof, signature: string): boolean {
  * @param it.digest 32 bytes
  */
 export function signedBy(it: { digest: Uint8Array; signature: string; signer: Hex }): boolean {
-  if (!isPlain(it.signature)) return false
-  const bytes = hexBytes(it.signature)
-  if (bytes.compare(halfOrder, 0, 32, 32, 64) > 0) return false
-  const key = recoveredKey(it.digest, bytes.subarray(0, 64), bytes[64] === 28 ? 1 : 0)
-  return key !== null && addressOf(key) === it.signer.toLowerCase()
+  return recoveredAddress(it.digest, it.signature) === it.signer.toLowerCase()
+}
+
+/** Whose key made the 65 bytes r, s, v, in lower case; null when they are no signature in its canonical form. */
+export function recoveredAddress(digest: Uint8Array, signature: string): Hex | null {
+  if (!isPlain(signature)) return null
+  const bytes = hexBytes(signature)
+  if (bytes.compare(halfOrder, 0, 32, 32, 64) > 0) return null
+  const key = recoveredKey(digest, bytes.subarray(0, 64), bytes[64] === 28 ? 1 : 0)
+  return key && addressOf(key)
 }
 
 /** What the signer of a voucher signs, 32 bytes. Throws a RangeError when a field is not of its type. */

@@ -83,8 +83,7 @@ export interface CredentialReader {
 
 /** Reads the credential of an `Authorization: Payment` header: see `Payments.read`. */
 export async function readCredential(it: CredentialReader, header: string): Promise<Presented> {
-  const { challenge: presented, payload, source } = parse(header)
-  const challenge = knownChallenge(it.config, presented)
+  const { challenge, payload, source } = parse(it.config, header)
   if (!challenge) {
     throw paymentProblem(
       'invalid-challenge',
@@ -138,14 +137,25 @@ export async function readCredential(it: CredentialReader, header: string): Prom
   return { ...answered, kind: session.action, voucher, session: known }
 }
 
-function parse(header: string): Credential.Credential {
+/** `challenge` is null when it is none of ours. */
+function parse(config: PaymentsConfig, header: string) {
   try {
-    return Credential.deserialize(header)
+    const { challenge, payload, source } = Credential.deserialize(header)
+    return { challenge: knownChallenge(config, challenge), payload, source }
   } catch (cause) {
     throw paymentProblem('malformed-credential', 'The credential can not be read.', {
       hint: 'Send "Authorization: Payment <credential>", in base64url, as a client of the protocol makes it.',
       cause,
     })
+  }
+}
+
+/** See `Payments.isOurs`. */
+export function isOurs(config: PaymentsConfig, header: string): boolean {
+  try {
+    return parse(config, header).challenge !== null
+  } catch {
+    return false
   }
 }
 

@@ -9,7 +9,7 @@ import { challengesOf, priceTagsOf } from './challenges.ts'
 import { channelsOf } from './channels.ts'
 import { findCharge, sendCharge, validateCharge } from './charges.ts'
 import type { ChainClient, PaymentsConfig } from './config.ts'
-import { readCredential } from './credentials.ts'
+import { isOurs, readCredential } from './credentials.ts'
 import { openChannel, topUpChannel } from './opening.ts'
 
 /** Payments by the Machine Payments Protocol on a Tempo chain. */
@@ -48,6 +48,7 @@ export function createPayments(
     challenges: (offer) => challengesOf(config, offer, it.now()),
     priceTags: (price) => priceTagsOf(config, price),
     read: (header) => readCredential({ config, ...it }, header),
+    isOurs: (header) => isOurs(config, header),
     receipt: ({ challengeId, session, txHash }) =>
       session
         ? MppSession.Precompile.Protocol.serializeSessionReceipt(
