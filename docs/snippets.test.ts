@@ -82,18 +82,22 @@ test.each([
   'docs/usage.md',
   'docs/lifecycle.md',
   'docs/receipts.md',
-])('every shell snippet of %s runs', async (page) => {
-  const found = await snippets(page, 'sh')
-  expect(found.length).toBeGreaterThan(0)
-  const folder = await projectFolder()
-  await run('jack', ['deploy', '--json'], folder)
-  for (const code of found) {
-    const printed = await run('bash', ['-euo', 'pipefail', '-c', code], folder)
-    for (const line of printed.split('\n').filter((it) => /^\{.*\}$/.test(it))) {
-      expect(JSON.parse(line), `${code}\n${line}`).not.toHaveProperty('code')
+])(
+  'every shell snippet of %s runs',
+  async (page) => {
+    const found = await snippets(page, 'sh')
+    expect(found.length).toBeGreaterThan(0)
+    const folder = await projectFolder()
+    await run('jack', ['deploy', '--json'], folder)
+    for (const code of found) {
+      const printed = await run('bash', ['-euo', 'pipefail', '-c', code], folder)
+      for (const line of printed.split('\n').filter((it) => /^\{.*\}$/.test(it))) {
+        expect(JSON.parse(line), `${code}\n${line}`).not.toHaveProperty('code')
+      }
     }
-  }
-})
+  },
+  120_000,
+)
 
 test('the TypeScript snippets of the docs run', async () => {
   const folder = await projectFolder()

@@ -13,11 +13,14 @@ export default (command: Command) => {
 
   const add = command
     .command('add')
-    .description('add test money, on a local cloud; apps that wait for it go on')
+    .description(
+      'add to a balance with a wallet, or test money on a local cloud; apps that wait for it go on',
+    )
     .argument('<usd>', 'how much')
-  add.action(async (given: string) => {
+    .option('-p, --project <url>', 'to that of the owner of any project: its live URL or id')
+  add.action(async (given: string, { project }: { project?: string }) => {
     const { jack, print, signal } = await openSession(add)
-    const request = { amount_usd: amount(given) }
+    const request = { amount_usd: amount(given), ...(project !== undefined && { project }) }
     const added = await print.while('Adding', jack.addBalance(request, { signal }))
     print.answer(added, () => {
       const { balance_usd, held_usd = '0', pending_usd = '0' } = added
