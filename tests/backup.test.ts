@@ -9,6 +9,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { createJack, type Jack, localFetch } from '@jackcloud/sdk/node'
+import { verifyBill } from '@jackcloud/sdk/wire'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { commandLine, live, temporaryHome, text, type Up, up } from './harness.ts'
 
@@ -168,6 +169,7 @@ test('a cloud is backed up while it is written to, and the restored one has all 
   expect(receipts.reduce((sum, it) => sum + micro(it.amount_usd), 0)).toBe(
     micro(balance_usd) + micro(held_usd),
   )
+  expect(await verifyBill(await jack.bill())).toMatchObject({ ok: true })
   expect(await auditOf('restored')).toEqual([])
   // New rows are numbered after the old ones, and the ledger goes on.
   await jack.execute({ code: 'export const run = () => 1' })

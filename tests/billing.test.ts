@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createJack, type Jack, localFetch } from '@jackcloud/sdk/node'
-import { prices } from '@jackcloud/sdk/wire'
+import { prices, verifyBill } from '@jackcloud/sdk/wire'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
   behindTheBack,
@@ -105,6 +105,7 @@ async function bill(): Promise<Bill> {
 }
 
 async function expectLedgerAddsUp(): Promise<void> {
+  expect(await verifyBill(await jack.bill())).toMatchObject({ ok: true })
   const micro = (usd: string) => BigInt(usd.replace('.', ''))
   // What is charged in between shows in the one and not in the other.
   await eventually(async () => {

@@ -2,6 +2,7 @@ import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createJack, type Jack, JackError, localFetch } from '@jackcloud/sdk/node'
+import { type Receipt, verifyBill } from '@jackcloud/sdk/wire'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
   behindTheBack,
@@ -185,6 +186,11 @@ async function expectDeploymentsWhole(): Promise<void> {
 }
 
 async function expectLedgerAddsUp(): Promise<void> {
+  const bill = await jack.bill()
+  expect(await verifyBill(bill)).toMatchObject({ ok: true })
+  // What was sealed before a kill is as it was.
+  expect(bill.receipts.slice(0, sealed.length)).toEqual(sealed)
+  sealed = bill.receipts
   // What is captured after its answer is captured in a moment.
   await eventually(async () => {
     const receipts = await all(jack.allReceipts({ limit: 100 }))
@@ -210,6 +216,8 @@ async function paidOrReserved(): Promise<string[]> {
 
 const openReservations = () =>
   sql('select reservation_id, amount_micro_usd from ledger_reservation where settled_at is null')
+
+let sealed: Receipt[] = []
 
 const micro = (usd: string): number => Math.round(Number(usd) * 1e6)
 

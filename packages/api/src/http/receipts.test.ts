@@ -1,11 +1,12 @@
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createJack, type Jack, localFetch } from '@jackcloud/sdk/node'
+import { createJack, type Jack, localFetch, memoryStore } from '@jackcloud/sdk/node'
 import { type Bill, verifyBill } from '@jackcloud/sdk/wire'
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { readConfig } from '../Config.ts'
+import { newWallet, testChain } from '../payments/localnet/testing.ts'
 import { startCloud } from '../start.ts'
 import { balanceOf, refund, withdraw } from '../store/ledger.ts'
 import { audit } from '../store/ledgerAudit.ts'
@@ -14,6 +15,7 @@ import { testDatabase } from '../store/testing/database.ts'
 import { newReceiptKey } from '../store/testing/receiptKey.ts'
 import { type TestCloud, testCloud } from '../testing/cloud.ts'
 
+const chain = testChain()
 let cloud: TestCloud
 let jack: Jack
 beforeAll(async () => {
@@ -150,6 +152,58 @@ test('a hundred executions while everybody reads bills: each bill adds up, and t
       .toSorted(),
   ).toEqual(executed.toSorted())
 })
+
+test('the bill of a wallet adds up with what the chain captured and gave back', async () => {
+  const { rpcUrl } = await chain()
+  const paid = await testCloud({ JACK_CHAIN: 'local', JACK_RPC_URL: rpcUrl })
+  try {
+    const account = await newWallet(await chain())
+    const wallet = createJack({
+      url: paid.url,
+      account,
+      rpcUrl,
+      store: memoryStore(),
+      fetch: localFetch,
+    })
+    await Promise.all(Array.from({ length: 8 }, (_, input) => wallet.execute({ code, input })))
+    const { project_id } = await wallet.deploy({ name: 'paid', files })
+    await wallet.addBalance({ amount_usd: '1.5' })
+    // Into somebody else's balance, too.
+    const other = createJack({ url: paid.url, token: paid.token, fetch: localFetch })
+    const { project_id: theirs } = await other.deploy({ name: 'theirs', files })
+    await wallet.addBalance({ amount_usd: '0.75', project: theirs })
+    paid.jack.recorder.rows(project_id, { read: 1, written: 70_003 })
+    await paid.jack.recorder.flush()
+
+    const isHeld = async () =>
+      (await wallet.sessions.list()).sessions.some((it) => it.held_usd !== '0.000000')
+    await expect.poll(isHeld).toBe(false)
+    const open = await wallet.bill()
+    expect(await totalsOf(open)).toMatchObject({ sessions: 1, taken_usd: '2.380000' })
+    expect(open.statement.sessions).toMatchObject([{ status: 'open', close: null }])
+
+    await wallet.sessions.close(open.statement.sessions[0]?.session_id as string)
+    const closed = await wallet.bill()
+    const captured_usd = closed.statement.sessions[0]?.taken_usd
+    expect(await totalsOf(closed)).toMatchObject({
+      by_reason: {
+        execution: '-0.080000',
+        deploy: '-0.050000',
+        runtime: expect.stringMatching(/^-0\.060/),
+      },
+      balance_usd: '0.000000',
+      taken_usd: captured_usd,
+    })
+    expect(closed.statement.sessions).toMatchObject([
+      { status: 'closed', close: { captured_usd, tx_hash: expect.stringMatching(/^0x/) } },
+    ])
+    // What was added to the other's balance was not used: it went back, too.
+    expect(captured_usd).toMatch(/^0\.190/)
+    expect(await totalsOf(await other.bill())).toMatchObject({ sessions: 0 })
+  } finally {
+    await paid.close()
+  }
+}, 60_000)
 
 test('a cloud goes on with its chain and its key; with a new key, old receipts stay true', async () => {
   const database = await testDatabase()
