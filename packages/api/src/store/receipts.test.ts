@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { prices, verifyBill } from '@jackcloud/sdk/wire'
+import { fromUsd, prices, verifyBill } from '@jackcloud/sdk/wire'
+import fc from 'fast-check'
 import { sql } from 'kysely'
 import { afterAll, expect, test } from 'vitest'
 import type { Hex } from '../Session.ts'
@@ -48,7 +49,6 @@ const execute = (accountId: string, id = newId('exe')) =>
 
 async function deployed(accountId: string): Promise<string> {
   const projectId = newId('prj')
-  const deploymentId = newId('dep')
   await projects.add(db, {
     projectId,
     accountId,
@@ -58,17 +58,17 @@ async function deployed(accountId: string): Promise<string> {
     ttlHours: null,
     expiresAt: null,
   })
-  await runtime.include(db, projectId, prices.deployIncludedRuntime, deploymentId)
-  await ledger.charge(db, {
-    id: deploymentId,
-    accountId,
-    amountMicroUsd: prices.deploy,
-    kind: 'deploy',
-    ref: deploymentId,
-    projectId,
-  })
+  await redeployed(accountId, projectId)
   return projectId
 }
+
+const redeployed = (accountId: string, projectId: string) =>
+  db.transaction().execute(async (tx) => {
+    const id = newId('dep')
+    await runtime.include(tx, projectId, prices.deployIncludedRuntime, id)
+    const price = { amountMicroUsd: prices.deploy, kind: 'deploy', ref: id, projectId } as const
+    await ledger.charge(tx, { id, accountId, ...price })
+  })
 
 let number = 0
 const use = (projectId: string, it: Partial<Usage>, at = new Date()) =>
@@ -248,6 +248,60 @@ test('what a session pays, and pays into balances, is in the chains of those who
     },
   ])
 })
+
+test('whatever happens in whatever order, the bill adds up, to the nano-dollar', async () => {
+  const step = fc.oneof(
+    fc.constantFrom('execute' as const, 'buy' as const, 'charge' as const, 'charge' as const),
+    fc.record({ fund: fc.bigInt({ min: 1n, max: 90_000n }), grant: fc.boolean() }),
+    fc.record({ refund: fc.nat(3), part: fc.bigInt({ min: 1n, max: 9_999n }) }),
+    fc.record({
+      use: fc.nat(1),
+      requests: fc.nat(60_000),
+      cpuUs: fc.nat(1_000).map((it) => it * 10),
+      rowsRead: fc.nat(999),
+      rowsWritten: fc.nat(9_999),
+    }),
+    fc.record({ deploy: fc.nat(1) }),
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
+      const accountId = await accountWith(150_000n)
+      const session = await openSession(accountId, 100_000_000n)
+      const ids = [await deployed(accountId), await deployed(accountId)] as const
+      const charges: string[] = []
+      for (const it of steps) {
+        const id = newId('exe')
+        if (it === 'charge') await chargeRuntime()
+        else if (it === 'execute')
+          await execute(accountId, id).then(
+            () => charges.push(id),
+            () => {},
+          )
+        else if (it === 'buy') {
+          await session.pay(id)
+          await ledger.capture(db, { id })
+          charges.push(id)
+        } else if ('fund' in it) {
+          const { fund: amountMicroUsd } = it
+          if (!it.grant) await session.fund(accountId, amountMicroUsd)
+          else await ledger.grant(db, { id: newId('grant'), accountId, amountMicroUsd })
+        } else if ('refund' in it) {
+          const [chargeId] = charges.slice(it.refund)
+          const refund = { id: newId('refund'), amountMicroUsd: it.part }
+          if (chargeId) await ledger.refund(db, { ...refund, chargeId }).catch(() => {})
+        } else if ('use' in it) {
+          const { use: nth, ...used } = it
+          await use(ids[nth] as string, used)
+        } else await redeployed(accountId, ids[it.deploy] as string).catch(() => {})
+      }
+      const { balance_usd, without_detail } = await totalsOf(accountId)
+      const { availableMicroUsd } = await ledger.balanceOf(db, accountId)
+      expect([fromUsd(balance_usd), without_detail]).toEqual([availableMicroUsd, 0])
+    }),
+    { numRuns: 40 },
+  )
+  expect(await audit(db)).toEqual([])
+}, 120_000)
 
 test('a hundred payments at once while everybody looks: no gap, nothing twice, nothing left out', async () => {
   const accountId = await accountWith(10_000_000n)
