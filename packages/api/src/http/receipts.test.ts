@@ -57,7 +57,7 @@ test('the bill of a real life adds up: executions, deploys, traffic to the last 
   cloud.jack.recorder.rows(project_id, { read: 12_345, written: 20_000 })
   await cloud.jack.recorder.flush()
   await chargeRuntime()
-  await expect.poll(async () => (await jack.receipts()).receipts.length).toBe(8)
+  await expect.poll(async () => (await jack.balance()).held_usd).toBe('0.000000')
   await refund(cloud.jack.db, {
     id: crypto.randomUUID(),
     chargeId: executed[0]?.execution_id as string,
@@ -83,13 +83,15 @@ test('the bill of a real life adds up: executions, deploys, traffic to the last 
     without_detail: 0,
   })
   expect(held_usd).toBe('0.000000')
-  const runtime = bill.receipts.filter((it) => it.reason === 'runtime')
-  expect(runtime.length).toBeGreaterThanOrEqual(3)
-  const [first, part] = runtime.map((it) => it.detail)
-  expect(first).toMatchObject({ requests: 20, rows_read: 12_345, included_nano_usd: '10000000' })
-  expect(Number((part as { carried_out_nano_usd: string }).carried_out_nano_usd)).toBeGreaterThan(
-    1e6,
+  const runtime = bill.receipts.flatMap((it) =>
+    it.detail && 'requests' in it.detail ? [it.detail] : [],
   )
+  const sum = (field: 'requests' | 'rows_read' | 'rows_written' | 'included_nano_usd') =>
+    runtime.reduce((all, it) => all + Number(it[field]), 0)
+  expect(sum('requests')).toBeGreaterThanOrEqual(20)
+  expect([sum('rows_read'), sum('rows_written')]).toEqual([12_348, 70_000])
+  expect(sum('included_nano_usd')).toBe(10_000_000)
+  expect(runtime.some((it) => Number(it.carried_out_nano_usd) > 1_000_000)).toBe(true)
   expect(bill.receipts.find((it) => it.reason === 'deploy')).toMatchObject({
     receipt_id: deployment_id,
     project: 'billed',
@@ -131,7 +133,6 @@ test('a token of one project sees what that project paid, and nothing of the acc
 
 test('a hundred executions while everybody reads bills: each bill adds up, and the last has all of them', async () => {
   await jack.addBalance({ amount_usd: '2' })
-  const before = (await jack.bill()).receipts.length
   const executed: string[] = []
   const read: Promise<unknown>[] = []
   await Promise.all(
@@ -141,16 +142,12 @@ test('a hundred executions while everybody reads bills: each bill adds up, and t
     }),
   )
   await Promise.all(read)
-  await expect
-    .poll(async () => (await jack.bill()).receipts.length, { timeout: 10_000 })
-    .toBe(before + 100)
-  const { receipts } = await jack.bill()
-  expect(
-    receipts
-      .slice(before)
-      .map((it) => it.ref)
-      .toSorted(),
-  ).toEqual(executed.toSorted())
+  const latest = async () => {
+    const { receipts } = await jack.bill()
+    const refs = receipts.filter((it) => it.reason === 'execution').map((it) => it.ref)
+    return refs.slice(-100).toSorted()
+  }
+  await expect.poll(latest, { timeout: 10_000 }).toEqual(executed.toSorted())
 })
 
 test('the bill of a wallet adds up with what the chain captured and gave back', async () => {
