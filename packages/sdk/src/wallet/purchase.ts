@@ -144,7 +144,7 @@ export function purchase(purse: Purse, request: Purchasing): Purchase {
   ): Promise<true> {
     return unlessItFails({ booking }, async () => {
       const signer = await purse.signer()
-      const deposit = await signer.affordable(offer, depositMicroUsd)
+      const deposit = await signer.affordable(offer, depositMicroUsd, offer.priceMicroUsd)
       const amountUsd = toUsd(offer.priceMicroUsd)
       await tell(place, offer, { how: 'open', amountUsd, depositUsd: toUsd(deposit) })
       const { channel, credential } = await signer.open(offer, deposit)

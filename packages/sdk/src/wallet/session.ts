@@ -16,11 +16,12 @@ import * as steps from './steps.ts'
 export async function topUp(
   place: Place,
   offer: Offer,
-  { channel, depositMicroUsd }: { channel: Channel; depositMicroUsd: bigint },
+  { channel, ...step }: { channel: Channel; depositMicroUsd: bigint; leastMicroUsd: bigint },
 ): Promise<void> {
   const { purse, request, key } = place
   const signer = await purse.signer()
   const { id } = channel
+  const depositMicroUsd = await signer.affordable(offer, step.depositMicroUsd, step.leastMicroUsd)
   const depositUsd = toUsd(depositMicroUsd)
   await tell(place, offer, { how: 'topUp', amountUsd: toUsd(0n), depositUsd, sessionId: id })
   const signed = await signer.topUp(offer, channel, depositMicroUsd)

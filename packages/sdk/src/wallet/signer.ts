@@ -1,77 +1,33 @@
 import { Challenge, Credential } from 'mppx'
 import { tempo } from 'mppx/client'
 import { Session } from 'mppx/tempo'
-import { type Account, type Client, createClient, http, type LocalAccount } from 'viem'
+import type { Account, LocalAccount } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
-import { Actions } from 'viem/tempo'
-import { tempoLocalnet, tempo as tempoMainnet, tempoModerato } from 'viem/tempo/chains'
 import { JackError } from '../JackError.ts'
-import { toUsd } from '../wire/Usd.ts'
 import type { Channel, Descriptor, Hex } from './Channel.ts'
+import { type ChainOptions, createChain } from './chain.ts'
 import { isFor, type Offer, readOffer } from './Offer.ts'
 
 /** What pays: an account of viem that signs in this process, or a private key. */
 export type WalletAccount = LocalAccount | { privateKey: Hex }
 
-export interface SignerOptions {
+export interface SignerOptions extends ChainOptions {
   account: WalletAccount
-  /** The node that is asked about the chain. Default: the chain's public one; of a local chain, what the cloud says. */
-  rpcUrl?: string | undefined
-  /** Where the node of a local chain is, when `rpcUrl` does not say. */
-  localRpcUrl?: (() => Promise<string>) | undefined
-  /** The only chain to pay on. Default: whichever the server names, of those that are known. */
-  chainId?: number | undefined
 }
 
 export type Signer = ReturnType<typeof createSigner>
 
 const { Precompile } = Session
-const chains = [tempoMainnet, tempoModerato, tempoLocalnet]
 
 /**
  * Everything that needs the key or the chain: reads what a server asks for, and makes the credentials that answer it.
  * It decides nothing, keeps nothing and sends nothing but questions to the chain.
  */
 export function createSigner(options: SignerOptions) {
-  const { account: given, rpcUrl, chainId: onlyChain } = options
-  const account = accountOf(given)
-  const clients = new Map<number, Client>()
-  const dollars = new Set<string>()
-
-  function clientOf(chainId: number): Client {
-    const known = clients.get(chainId)
-    if (known) return known
-    const chain = chains.find((it) => it.id === chainId)
-    if (!chain || (onlyChain !== undefined && chainId !== onlyChain)) {
-      throw new JackError(
-        'payment_required',
-        `The server wants to be paid on chain ${chainId}, and this wallet does not pay there.`,
-        {
-          hint:
-            onlyChain === undefined
-              ? `Known are ${chains.map((it) => `${it.id} (${it.name})`).join(', ')}.`
-              : `It pays on chain ${onlyChain} only: change \`chainId\`.`,
-        },
-      )
-    }
-    const client = createClient({
-      account,
-      chain,
-      transport: transportTo(chain),
-      pollingInterval: 200,
-    })
-    clients.set(chainId, client as Client)
-    return client as Client
-  }
-
-  function transportTo(chain: { id: number }) {
-    if (rpcUrl !== undefined || chain.id !== tempoLocalnet.id || !options.localRpcUrl)
-      return http(rpcUrl)
-    const found = options.localRpcUrl
-    return http(undefined, { fetchFn: async (_url, init) => fetch(await found(), init) })
-  }
-
-  const getClient = ({ chainId }: { chainId?: number | undefined }) => clientOf(chainId as number)
+  const account = accountOf(options.account)
+  const chain = createChain(account, options)
+  const getClient = ({ chainId }: { chainId?: number | undefined }) =>
+    chain.clientOf(chainId as number)
   const charge = tempo.charge({ account, getClient, mode: 'pull' })
   // It keeps nothing: which channel is used, and for how much, is said each time.
   const session = tempo.session({
@@ -80,7 +36,7 @@ export function createSigner(options: SignerOptions) {
     channelStore: { get: () => undefined, set() {}, delete() {} },
   })
 
-  /** A credential for `offer` by what `make` makes of its challenge. */
+  /** A credential of a session that answers `offer`. */
   async function sessionCredential(
     { challenge }: Offer,
     context: Parameters<typeof session.createCredential>[0]['context'],
@@ -90,7 +46,7 @@ export function createSigner(options: SignerOptions) {
       sessionSnapshot?: unknown
     }
     const plain = { ...challenge, request: { ...challenge.request, methodDetails } }
-    const made = await onChain(() =>
+    const made = await chain.ask(() =>
       session.createCredential({ challenge: plain as never, context }),
     )
     return Credential.serialize({ ...Credential.deserialize(made), challenge })
@@ -131,28 +87,28 @@ export function createSigner(options: SignerOptions) {
 
     /** Proves which wallet asks. Free. */
     async prove({ challenge, chainId }: Offer): Promise<string> {
-      clientOf(chainId)
+      chain.clientOf(chainId)
       return charge.createCredential({ challenge: challenge as never, context: {} })
     },
 
     /** A signed transfer. It is not sent: the server does that. */
     async charge(offer: Offer): Promise<string> {
-      await assertDollars(offer)
-      await assertFunds(offer, offer.priceMicroUsd)
-      return onChain(() =>
+      await chain.assertDollars(offer)
+      await chain.assertFunds(offer, offer.priceMicroUsd)
+      return chain.ask(() =>
         charge.createCredential({ challenge: offer.challenge as never, context: {} }),
       )
     },
 
-    /** How much of a deposit the wallet can afford. Throws when it is less than the price. */
-    async affordable(offer: Offer, depositMicroUsd: bigint): Promise<bigint> {
+    /** How much of a deposit the wallet can afford. Throws when that is less than the least that is needed. */
+    async affordable(offer: Offer, deposit: bigint, least: bigint): Promise<bigint> {
       const [balance] = await Promise.all([
-        assertFunds(offer, offer.priceMicroUsd),
-        assertDollars(offer),
+        chain.assertFunds(offer, least),
+        chain.assertDollars(offer),
       ])
       const most = balance - (offer.feePayer ? 0n : gasReserveMicroUsd)
-      if (depositMicroUsd <= most) return depositMicroUsd
-      return most > offer.priceMicroUsd ? most : offer.priceMicroUsd
+      if (deposit <= most) return deposit
+      return most > least ? most : least
     },
 
     /** A signed transaction that opens a channel, and its first voucher, for the price. Not sent. */
@@ -193,7 +149,6 @@ export function createSigner(options: SignerOptions) {
       depositMicroUsd: bigint,
       transaction?: Hex,
     ): Promise<{ credential: string; transaction: Hex }> {
-      if (!transaction) await assertFunds(offer, depositMicroUsd)
       const credential = await sessionCredential(offer, {
         action: 'topUp',
         channelId: channel.id,
@@ -205,7 +160,7 @@ export function createSigner(options: SignerOptions) {
       return { credential, transaction: payload.transaction }
     },
 
-    stateOf,
+    stateOf: chain.stateOf,
 
     /**
      * The channel that a server remembers, from the headers of its answer. Believed is only what this wallet signed and
@@ -223,7 +178,7 @@ export function createSigner(options: SignerOptions) {
           chainId: offer.chainId,
           escrow: offer.escrow,
         }
-        const { deposit, usable } = await stateOf(channel)
+        const { deposit, usable } = await chain.stateOf(channel)
         const signed = BigInt(snapshot.acceptedCumulative)
         if (!usable || deposit < signed) return undefined
         return {
@@ -238,18 +193,6 @@ export function createSigner(options: SignerOptions) {
         return undefined
       }
     },
-  }
-
-  /** What the chain holds for a channel: nothing for one that was never opened, or is closed. */
-  async function stateOf({
-    id,
-    chainId,
-    escrow,
-  }: Pick<Channel, 'id' | 'chainId' | 'escrow'>): Promise<{ deposit: bigint; usable: boolean }> {
-    const { deposit, closeRequestedAt } = await onChain(() =>
-      Precompile.Chain.getChannelState(clientOf(chainId), id, escrow),
-    )
-    return { deposit, usable: deposit > 0n && closeRequestedAt === 0 }
   }
 
   function isOurs(snapshot: Session.Client.SessionSnapshot, offer: Offer): boolean {
@@ -277,51 +220,6 @@ export function createSigner(options: SignerOptions) {
       )
     )
   }
-
-  /** Limits are in dollars: a token that counts in something else is not paid with. */
-  async function assertDollars({ chainId, token }: Offer): Promise<void> {
-    const key = `${chainId} ${token.toLowerCase()}`
-    if (dollars.has(key)) return
-    const { currency, decimals } = await onChain(() =>
-      Actions.token.getMetadata(clientOf(chainId), { token }),
-    )
-    if (currency !== 'USD' || decimals !== 6) {
-      throw new JackError(
-        'payment_required',
-        `The server wants to be paid in ${currency}; this wallet pays in USD only.`,
-      )
-    }
-    dollars.add(key)
-  }
-
-  async function assertFunds({ chainId, token }: Offer, microUsd: bigint): Promise<bigint> {
-    const balance = await onChain(() =>
-      Actions.token.getBalance(clientOf(chainId), { account: account.address, token }),
-    )
-    const has = typeof balance === 'bigint' ? balance : (balance as { amount: bigint }).amount
-    if (has >= microUsd) return has
-    throw new JackError(
-      'insufficient_balance',
-      `The wallet ${account.address} has $${toUsd(has)} on chain ${chainId}, and $${toUsd(microUsd)} are needed.`,
-      {
-        hint: 'Send it money, and try again.',
-        next: [{ command: 'jack wallet fund', when: 'to see where to' }],
-        fields: { address: account.address, balance_usd: toUsd(has), needed_usd: toUsd(microUsd) },
-      },
-    )
-  }
-
-  async function onChain<T>(ask: () => Promise<T>): Promise<T> {
-    try {
-      return await ask()
-    } catch (cause) {
-      if (cause instanceof JackError) throw cause
-      throw new JackError('payment_required', `The payment could not be made: ${sentence(cause)}`, {
-        hint: `Is ${rpcUrl ?? "the chain's public node"} the node of the right chain? Set \`rpcUrl\` or JACK_RPC_URL. Nothing was paid.`,
-        cause,
-      })
-    }
-  }
 }
 
 /** What a transaction may cost in fees, kept back from a deposit that would take everything. */
@@ -336,10 +234,3 @@ function accountOf(given: WalletAccount): Account & LocalAccount {
     throw new JackError('usage', 'The private key is not one: 0x and 64 hexadecimal digits.')
   }
 }
-
-const sentence = (error: unknown): string =>
-  error instanceof Error
-    ? (((error as { shortMessage?: string }).shortMessage ?? error.message).split(
-        '\n',
-      )[0] as string)
-    : String(error)

@@ -35,7 +35,7 @@ export interface Moment {
 export type Step =
   | { do: 'voucher'; channel: Channel; booking: Booking }
   | { do: 'open'; depositMicroUsd: bigint; booking: Booking }
-  | { do: 'topUp'; channel: Channel; depositMicroUsd: bigint }
+  | { do: 'topUp'; channel: Channel; depositMicroUsd: bigint; leastMicroUsd: bigint }
   /** No session is known here: the server may remember one. */
   | { do: 'ask' }
   /** A session may be open: its opening was sent, and nobody heard how that ended. */
@@ -79,7 +79,10 @@ export function nextStep(
     if (busy) return { state, step: { do: 'wait' } }
     const missing = next.signedMicroUsd - channel.depositMicroUsd
     const depositMicroUsd = depositFor(state, ask, rules, leftOf(channel), missing)
-    return { state: withLease(state, key, moment), step: { do: 'topUp', channel, depositMicroUsd } }
+    return {
+      state: withLease(state, key, moment),
+      step: { do: 'topUp', channel, depositMicroUsd, leastMicroUsd: missing },
+    }
   }
   const { spending, booking } = book(state.spending, rules.limits, priceMicroUsd, spentSoFar)
   const channels = { ...state.channels, [key]: next }

@@ -191,6 +191,17 @@ test('a session that is used up is added to, as far as it may be', async () => {
   expect(await spent()).toBe('6.000000')
 })
 
+test('a wallet that has little adds what it has', async () => {
+  await using server = await paidServer(await chain())
+  const { jack, payments } = await payer(server.url, {}, 8_000_000n)
+  await jack.addBalance({ amount_usd: '3' })
+  await jack.addBalance({ amount_usd: '2.5' })
+  const added = Number(payments[1]?.depositUsd)
+  expect(added).toBeGreaterThan(2.8)
+  expect(added).toBeLessThan(2.95)
+  expect((await failing(jack.addBalance({ amount_usd: '5' }))).code).toBe('insufficient_balance')
+})
+
 test.each(['closed', 'forgotten'] as const)(
   'a session that was %s by the server is opened anew',
   async (how) => {
@@ -257,6 +268,34 @@ test.each(['open', 'voucher', 'charge'])(
     expect(receipts.at(-1)?.chargedUsd).toBe('0.010000')
   },
 )
+
+test('an answer to a top-up that is lost is looked up on the chain, and nothing is added twice', async () => {
+  await using server = await paidServer(await chain(), {
+    // The first one brings a challenge of its own.
+    faults: { hangUp: (it, count) => (it.action === 'topUp' && count === 2 ? 'after' : undefined) },
+  })
+  const { jack, how } = await payer(server.url)
+  await jack.addBalance({ amount_usd: '3' })
+  await jack.addBalance({ amount_usd: '3' })
+  expect(how()).toEqual(['open', 'topUp', 'voucher'])
+  expect(await jack.wallet?.sessions()).toMatchObject([{ depositUsd: '10.000000' }])
+})
+
+test('a top-up that a server refuses costs nothing, and does not stand in the way', async () => {
+  let refuse = true
+  await using server = await paidServer(await chain(), {
+    faults: { hangUp: (it) => (it.action === 'topUp' && refuse ? 'before' : undefined) },
+  })
+  const { jack, spent } = await payer(server.url)
+  await jack.addBalance({ amount_usd: '3' })
+  const error = await failing(jack.addBalance({ amount_usd: '3' }))
+  expect(error.message).toContain('could not be added')
+  expect(await spent()).toBe('3.000000')
+  await jack.addBalance({ amount_usd: '1' })
+  refuse = false
+  await jack.addBalance({ amount_usd: '3' })
+  expect(await spent()).toBe('7.000000')
+})
 
 test('after a transfer nothing more is paid, whatever the server says', async () => {
   await using server = await paidServer(await chain(), {
