@@ -355,7 +355,12 @@ const steps = {
     }),
   capture: (db: Db, _: string, id: string, amountMicroUsd: bigint) =>
     ledger.capture(db, { id, amountMicroUsd }),
-  captureAll: (db: Db, _: string, id: string) => ledger.capture(db, { id }),
+  captureWhole: (db: Db, _: string, id: string) => ledger.capture(db, { id }),
+  captureAll: (db: Db, _: string, id: string) =>
+    ledger.captureAll(
+      db,
+      [0, 1, 2, 3, 4, 5].map((it) => id.replace(/\d$/, `${it}`)),
+    ),
   release: (db: Db, _: string, id: string) => ledger.release(db, id),
   charge: (db: Db, accountId: string, id: string, amountMicroUsd: bigint) =>
     ledger.charge(db, { id, accountId, amountMicroUsd, kind: 'deploy', token: capped(accountId) }),

@@ -80,12 +80,7 @@ export async function capture(db: Db, it: Capture): Promise<Settlement> {
 
 /** Takes many reservations, each in full. What was released or captured before stays as it is. */
 export async function captureAll(db: Db, ids: readonly string[]): Promise<void> {
-  // In the order of accounts, so that two of these at once wait for each other instead of locking each other out.
-  await sql`
-    select ledger_settle(it.reservation_id, null, null, null) from (
-      select reservation_id from ledger_reservation
-      where reservation_id = any(${ids}::text[]) order by account_id, reservation_id
-    ) as it`.execute(db)
+  await sql`select ledger_capture(${ids}::text[])`.execute(db)
 }
 
 /**

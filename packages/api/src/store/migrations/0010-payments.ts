@@ -133,7 +133,7 @@ declare
   v_now timestamptz;
 begin
   if p_amount <= 0 or p_cumulative < 0 then raise exception 'amounts are positive'; end if;
-  select * into v_it from session where channel_id = p_channel for update;
+  select * into v_it from session where channel_id = p_channel for no key update;
   if not found then outcome := 'unknown'; return; end if;
   v_now := clock_timestamp();
   authorized := v_it.authorized_micro_usd;
@@ -158,7 +158,8 @@ begin
     authorized_micro_usd = greatest(authorized, p_cumulative),
     signature = case when p_cumulative > authorized then p_signature else v_it.signature end,
     committed_micro_usd = committed,
-    used_at = v_now
+    -- Not each time: it has an index.
+    used_at = case when v_it.used_at < v_now - interval '1 minute' then v_now else v_it.used_at end
   where session_id = v_it.session_id;
   authorized := greatest(authorized, p_cumulative);
   if p_id is not null then
@@ -186,13 +187,13 @@ begin
   if not found then outcome := 'unknown'; return; end if;
   if v_session_id is null then
     select available_micro_usd into available
-      from ledger_account where account_id = v_account_id for update;
+      from ledger_account where account_id = v_account_id for no key update;
   else
-    perform from session where session_id = v_session_id for update;
+    perform from session where session_id = v_session_id for no key update;
     select available_micro_usd into available from ledger_account where account_id = v_account_id;
   end if;
   v_now := clock_timestamp();
-  select * into v_it from ledger_reservation where reservation_id = p_id;
+  select * into v_it from ledger_reservation where reservation_id = p_id for update;
   reserved := v_it.amount_micro_usd;
   captured := v_it.captured_micro_usd;
   if captured is not null then outcome := 'replayed'; return; end if;
@@ -239,6 +240,45 @@ begin
   outcome := 'done';
 end $$;
 
+-- Captures many reservations, each in full. What was settled before stays as it is. What a session pays was committed
+-- when it was reserved: it is not locked, and whoever pays by it in the meantime does not wait.
+create function ledger_capture(p_ids text[]) returns void language plpgsql as $$
+declare
+  v_done bigint;
+begin
+  with captured as (
+    update ledger_reservation set captured_micro_usd = amount_micro_usd, settled_at = clock_timestamp()
+    where reservation_id = any(p_ids) and session_id is not null and captured_micro_usd is null
+    returning *
+  )
+  insert into ledger_transfer
+    (transfer_id, account_id, debit, credit, amount_micro_usd, kind, ref, project_id, session_id, created_at)
+  select reservation_id, account_id, 'session', 'revenue', amount_micro_usd, kind, ref, project_id, session_id, settled_at
+  from captured order by reservation_id;
+  get diagnostics v_done = row_count;
+  if v_done = cardinality(p_ids) then return; end if;
+
+  perform from ledger_account where account_id in (
+    select account_id from ledger_reservation where reservation_id = any(p_ids) and session_id is null
+  ) order by account_id for no key update;
+  with captured as (
+    update ledger_reservation set captured_micro_usd = amount_micro_usd, settled_at = clock_timestamp()
+    where reservation_id = any(p_ids) and session_id is null and captured_micro_usd is null
+    returning *
+  ), paid as (
+    update ledger_account had set held_micro_usd = held_micro_usd - it.amount
+    from (select account_id, sum(amount_micro_usd)::bigint as amount from captured group by account_id) it
+    where had.account_id = it.account_id
+    returning had.account_id, available_micro_usd + held_micro_usd + it.amount as before
+  )
+  insert into ledger_transfer
+    (transfer_id, account_id, debit, credit, amount_micro_usd, kind, ref, project_id, token_id,
+     balance_after_micro_usd, created_at)
+  select reservation_id, account_id, 'held', 'revenue', amount_micro_usd, kind, ref, project_id, token_id,
+    before - sum(amount_micro_usd) over (partition by account_id order by reservation_id), settled_at
+  from captured join paid using (account_id) order by account_id, reservation_id;
+end $$;
+
 -- What is left of an account's grants is at most what it has: other money is used up first, then grants, oldest first.
 -- Whoever adds to a balance calls it before, and whoever reads grants too. The caller has locked the account.
 create function session_normalize(p_account text) returns void language plpgsql as $$
@@ -271,7 +311,7 @@ declare
   v_account ledger_account;
   v_old ledger_transfer;
 begin
-  select * into v_account from ledger_account where account_id = p_account for update;
+  select * into v_account from ledger_account where account_id = p_account for no key update;
   if not found then outcome := 'no_account'; return; end if;
   available := v_account.available_micro_usd;
 
@@ -316,9 +356,9 @@ declare
   v_now timestamptz;
 begin
   if p_amount is null or p_amount <= 0 then raise exception 'amounts are positive'; end if;
-  select session_id into v_session_id from session where channel_id = p_channel for update;
+  select session_id into v_session_id from session where channel_id = p_channel for no key update;
   if not found then outcome := 'unknown'; return; end if;
-  select * into v_account from ledger_account where account_id = p_account for update;
+  select * into v_account from ledger_account where account_id = p_account for no key update;
   if not found then outcome := 'no_account'; return; end if;
   select * into v_old from ledger_transfer where transfer_id = p_id;
   if found then
@@ -356,12 +396,12 @@ declare
   v_back bigint;
   v_left bigint := 0;
 begin
-  perform from session where session_id = p_session and status = 'closing' for update;
+  perform from session where session_id = p_session and status = 'closing' for no key update;
   if not found then raise exception 'session % is not closing', p_session; end if;
   for v_it in
     select * from session_grant where session_id = p_session and unused_micro_usd > 0 order by account_id
   loop
-    select * into v_account from ledger_account where account_id = v_it.account_id for update;
+    select * into v_account from ledger_account where account_id = v_it.account_id for no key update;
     perform session_normalize(v_it.account_id);
     select least(unused_micro_usd, v_account.available_micro_usd), unused_micro_usd into v_back, v_it.unused_micro_usd
       from session_grant where session_id = p_session and account_id = v_it.account_id;
