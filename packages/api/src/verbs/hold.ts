@@ -69,9 +69,13 @@ export async function takeCharge(
   const state = await charges.take(jack.db, charge, it, jack.now())
   if (state === null) throw chargeUsed()
   if (state === 'failed') throw chargeFailed()
-  if (state !== 'broadcasting' || (await payments.findCharge(charge))) return
-  await charges.leave(jack.db, it.workId)
-  throw chargeUnderWay()
+  if (state !== 'broadcasting') return
+  try {
+    if (!(await payments.findCharge(charge))) throw chargeUnderWay()
+  } catch (error) {
+    await charges.leave(jack.db, it.workId)
+    throw error
+  }
 }
 
 const chargeUsed = () =>

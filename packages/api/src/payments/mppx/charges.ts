@@ -64,17 +64,29 @@ export async function findCharge(
   config: PaymentsConfig,
   { payer, challengeId, amountMicroUsd }: Parameters<Payments['findCharge']>[0],
 ): Promise<Hex | null> {
-  const latest = await getBlockNumber(client, { cacheTime: 0 })
-  const logs = await getLogs(client, {
-    address: config.token,
-    event: transferWithMemo,
-    args: { from: payer, to: config.payee },
-    fromBlock: latest > lookBack ? latest - lookBack : 0n,
-    toBlock: latest,
-  })
+  const logs = await transfers(client, config, payer)
   const nonce = keccakOf(challengeId).toString('hex', 0, 7)
   const paid = logs.find(({ args }) => args.amount === amountMicroUsd && args.memo?.endsWith(nonce))
   return paid?.transactionHash ?? null
+}
+
+async function transfers(client: ChainClient, config: PaymentsConfig, from: Hex) {
+  try {
+    const latest = await getBlockNumber(client, { cacheTime: 0 })
+    return await getLogs(client, {
+      address: config.token,
+      event: transferWithMemo,
+      args: { from, to: config.payee },
+      fromBlock: latest > lookBack ? latest - lookBack : 0n,
+      toBlock: latest,
+    })
+  } catch (cause) {
+    throw new JackError('unavailable', 'The chain does not answer.', {
+      hint: 'Send the same request again, with the same credential: it is not paid twice.',
+      retryAfterSeconds: 2,
+      cause: withoutData(cause),
+    })
+  }
 }
 
 /** Blocks; a charge can be sent for a minute at most, and a recovery comes soon after. */

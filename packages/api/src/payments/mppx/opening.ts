@@ -15,6 +15,8 @@ export async function openChannel(
   config: PaymentsConfig,
   it: Opening,
 ): Promise<{ txHash: Hex | null; depositMicroUsd: bigint }> {
+  let txHash: Hex | null = null
+  let failure: unknown
   try {
     const opening = Chain.broadcastOpenTransaction({
       chainId: config.chainId,
@@ -30,16 +32,17 @@ export async function openChannel(
       serializedTransaction: it.transaction,
       ...(config.feePayer && { feePayer: config.feePayer }),
     })
-    const { txHash, state } = await inTime(opening)
-    return { txHash: txHash as Hex, depositMicroUsd: state.deposit }
-  } catch (cause) {
-    const { deposit, closeRequestedAt } = await stateOf(client, config, it.channelId)
-    if (closeRequestedAt !== 0)
-      throw paymentProblem('session/channel-finalized', 'The payer asked the chain for this money.')
-    if (deposit > 0n) return { txHash: null, depositMicroUsd: deposit }
-    if (isUnknown(cause)) throw unknown(cause)
-    throw refused(cause, 'The channel could not be opened')
+    txHash = (await inTime(opening)).txHash as Hex
+  } catch (error) {
+    failure = error
   }
+  // The transaction may be one that was mined before: what counts is what is there now.
+  const { deposit, closeRequestedAt } = await stateOf(client, config, it.channelId)
+  if (closeRequestedAt !== 0)
+    throw paymentProblem('session/channel-finalized', 'The payer asked the chain for this money.')
+  if (deposit > 0n) return { txHash, depositMicroUsd: deposit }
+  if (txHash || isUnknown(failure)) throw unknown(failure)
+  throw refused(failure, 'The channel could not be opened')
 }
 
 /** Deposits more into a channel with the transaction that its payer signed. Answers the whole deposit. */
