@@ -41,6 +41,7 @@ export interface PaidCloud {
   payee: Address
   /** A new wallet: with 1,000 USD, or with exactly so much. */
   newWallet(microUsd?: bigint): Promise<Wallet>
+  give(to: Address, microUsd: bigint): Promise<void>
   /** What an address has on chain, in micro-USD. */
   balanceOf(address: Address): Promise<bigint>
   clientOf(wallet: Wallet): ChainClient
@@ -66,10 +67,10 @@ export async function paidCloud(
     async newWallet(microUsd) {
       if (microUsd === undefined) return funded(chain)
       const wallet = newKey()
-      const { account: to } = wallet
-      await give(chain, rich, to.address, microUsd)
+      await give(chain, rich, wallet.account.address, microUsd)
       return wallet
     },
+    give: (to, microUsd) => give(chain, rich, to, microUsd),
     balanceOf: (address) => balanceOf(chain, address),
     clientOf: (wallet) => chainClient(chain, wallet),
     async close() {
@@ -100,7 +101,7 @@ async function funded(chain: Chain): Promise<Wallet> {
 
 async function give(chain: Chain, from: Wallet, to: Address, amount: bigint): Promise<void> {
   const client = chainClient(chain, from)
-  await Actions.token.transferSync(client, { token: chain.token, to, amount })
+  await Actions.token.transferSync(client, { token: chain.token, to, amount, nonceKey: 'expiring' })
 }
 
 async function balanceOf(chain: Chain, account: Address): Promise<bigint> {

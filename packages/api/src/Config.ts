@@ -18,6 +18,14 @@ const privateKey = z
   .regex(/^0x[0-9a-fA-F]{64}$/, 'a private key: 0x and 64 hex digits')
   .transform((it) => it as Hex)
 
+const challengeSecrets = z
+  .string()
+  .transform((it) => it.split(/[,\s]+/).filter((secret) => secret !== ''))
+  .refine(
+    (it) => it.length > 0 && it.every((secret) => secret.length >= 32),
+    'each has 32 characters or more: openssl rand -base64 32',
+  )
+
 /**
  * Everything an operator can set, read from environment variables once by `main.ts`.
  * `docs/self-hosting.md` lists them; a test holds the two together.
@@ -41,7 +49,6 @@ const Environment = z.object({
   JACK_ENCRYPTION_KEY: z.string().optional(),
   /** Ed25519 private key in PEM that signs receipts, or a file with it. Made and kept in the data directory when missing. */
   JACK_RECEIPT_KEY: z.string().optional(),
-  JACK_RECEIPT_KEY_FILE: z.string().optional(),
   /** Listen beyond loopback although the sandbox is below `full`. */
   JACK_UNSAFE_ALLOW_WEAK_SANDBOX: flag,
   JACK_SANDBOX: z.enum(['full', 'namespaces', 'none']).optional(),
@@ -86,14 +93,14 @@ const Environment = z.object({
   JACK_CHAIN_ID: z.coerce.number().int().positive().default(1_337),
   /** Who gets the money: a cold address, of which this server has no key. */
   JACK_PAYEE: address.optional(),
-  /** Token that is paid with: a TIP-20 stablecoin with six decimals. */
-  JACK_PAY_TOKEN: address.default('0x20c0000000000000000000000000000000000000'),
+  /** Token that is paid with: a TIP-20 stablecoin with six decimals. Default: the one that is usual on the chain. */
+  JACK_PAY_TOKEN: address.optional(),
   /** Private key that closes channels. It needs gas money only. */
   JACK_OPERATOR_KEY: privateKey.optional(),
   /** Private key that pays the gas of payers. Without one, they do. */
   JACK_FEE_PAYER_KEY: privateKey.optional(),
-  /** Signs challenges: 32 characters or more. Several by comma: the first signs, all of them count. */
-  JACK_MPP_SECRET: z.string().optional(),
+  /** Signs challenges: 32 characters or more. Several by comma or line: the first signs, all of them count. */
+  JACK_MPP_SECRET: challengeSecrets.optional(),
   /** Versions of a project that are kept, besides those that were live in the last 30 days. */
   JACK_VERSIONS_KEPT: number(20),
 })
@@ -101,16 +108,19 @@ const Environment = z.object({
 export type Config = ReturnType<typeof readConfig>
 
 /**
- * The configuration out of an environment. Throws an Error that names each variable that is wrong.
+ * The configuration out of an environment. A variable can be in a file instead, named by the variable with `_FILE`
+ * behind it. Throws `ConfigError`.
  *
  * @param env such as `process.env`; only names above are read
+ * @param readFile reads a text file, or throws
  */
-export function readConfig(env: Record<string, string | undefined>) {
-  const parsed = Environment.safeParse(env)
-  if (!parsed.success) {
-    const lines = parsed.error.issues.map((it) => `${it.path.join('.')}: ${it.message}`)
-    throw new Error(`The configuration is not valid.\n${lines.join('\n')}`)
-  }
+export function readConfig(
+  env: Record<string, string | undefined>,
+  readFile: (path: string) => string = noFiles,
+) {
+  const parsed = Environment.safeParse(withFiles(env, readFile))
+  if (!parsed.success)
+    throw new ConfigError(parsed.error.issues.map((it) => `${it.path.join('.')}: ${it.message}`))
   const it = parsed.data
   return {
     local: it.JACK_MODE === 'local',
@@ -122,7 +132,6 @@ export function readConfig(env: Record<string, string | undefined>) {
     databaseUrl: it.DATABASE_URL,
     encryptionKey: it.JACK_ENCRYPTION_KEY,
     receiptKey: it.JACK_RECEIPT_KEY,
-    receiptKeyFile: it.JACK_RECEIPT_KEY_FILE,
     allowWeakSandbox: it.JACK_UNSAFE_ALLOW_WEAK_SANDBOX,
     sandbox: it.JACK_SANDBOX,
     pool: {
@@ -164,13 +173,51 @@ export function readConfig(env: Record<string, string | undefined>) {
       token: it.JACK_PAY_TOKEN,
       operatorKey: it.JACK_OPERATOR_KEY,
       feePayerKey: it.JACK_FEE_PAYER_KEY,
-      secrets: it.JACK_MPP_SECRET?.split(',').filter((secret) => secret !== ''),
+      secrets: it.JACK_MPP_SECRET,
     },
   }
 }
 
 /** The names that `readConfig` knows. */
 export const configNames = Object.keys(Environment.shape)
+
+/** Those of them that no other process has to know. */
+export const secretNames = configNames.filter((it) => /_(KEY|SECRET)$|^DATABASE_URL$/.test(it))
+
+/** What is wrong with a configuration: a sentence a variable, which never tells a value. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(['The configuration is not valid.', ...problems].join('\n'))
+    this.problems = problems
+  }
+}
+
+function withFiles(
+  env: Record<string, string | undefined>,
+  readFile: (path: string) => string,
+): Record<string, string | undefined> {
+  const known = Object.fromEntries(configNames.map((name) => [name, env[name]]))
+  const problems: string[] = []
+  for (const name of configNames) {
+    const path = env[`${name}_FILE`]
+    if (!path) continue
+    if (known[name] !== undefined) problems.push(`${name}: it is given twice, and as ${name}_FILE`)
+    try {
+      known[name] = readFile(path).trim()
+    } catch (error) {
+      const { code = 'it can not be read' } = error as { code?: string }
+      problems.push(`${name}_FILE: ${path}: ${code}`)
+    }
+  }
+  if (problems.length > 0) throw new ConfigError(problems)
+  return known
+}
+
+const noFiles = (): never => {
+  throw new Error('There are no files here.')
+}
 
 /** Whether only this machine can reach a listener on `host`. */
 export const isLoopback = (host: string): boolean =>

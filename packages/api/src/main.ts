@@ -1,13 +1,19 @@
 #!/usr/bin/env node
-import { closeSync, writeSync } from 'node:fs'
+import { closeSync, readFileSync, writeSync } from 'node:fs'
 import { pino } from 'pino'
-import { readConfig } from './Config.ts'
+import { ConfigError, readConfig, secretNames } from './Config.ts'
 import { JackError } from './Errors.ts'
 import { serveMetrics } from './http/metrics.ts'
 import { type Cloud, startCloud } from './start.ts'
 
 // The only reader of the environment. Opens what the server stands on, listens, and closes in reverse order.
-const config = readConfig(process.env)
+if (process.argv[2] === 'doctor') {
+  const { doctor } = await import('./payments/doctor.ts')
+  process.exit(await doctor(process.env, process.argv.includes('--json')))
+}
+const config = configured()
+// Nothing that is started from here has to know them.
+for (const name of secretNames) delete process.env[name]
 const log = pino({
   level: config.logLevel,
   redact: {
@@ -42,6 +48,16 @@ try {
 const metrics =
   config.metricsPort === undefined ? undefined : await serveMetrics(cloud.jack, config.metricsPort)
 announce(cloud)
+
+function configured() {
+  try {
+    return readConfig(process.env, (path) => readFileSync(path, 'utf8'))
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`jack: ${error.message}\n`)
+    process.exit(1)
+  }
+}
 
 let closing = false
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => close(signal))

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
@@ -18,6 +18,7 @@ import { SourceMaps } from './gateway/sourceMaps.ts'
 import { serveOperator } from './http/operator.ts'
 import { makeId } from './Id.ts'
 import type { Jack } from './jack.ts'
+import { checkPayments, noPayments } from './payments/checks.ts'
 import { Forgeries } from './payments/Forgeries.ts'
 import { openPayments } from './payments/open.ts'
 import type { Hex } from './Session.ts'
@@ -154,12 +155,7 @@ async function open(
     await charges.leaveAll(db)
   }
 
-  const receiptKey = await openReceiptKey(
-    config.receiptKeyFile === undefined
-      ? config.receiptKey
-      : await readFile(config.receiptKeyFile, 'utf8'),
-    join(config.dataDir, 'receipt.key'),
-  )
+  const receiptKey = await openReceiptKey(config.receiptKey, join(config.dataDir, 'receipt.key'))
   await publish(db, receiptKey)
 
   const run = randomBytes(9).toString('base64url')
@@ -320,8 +316,10 @@ async function open(
   })
   opened.push(() => recovering.stop())
 
-  const snapshot = () => openSnapshot(connection)
-  const operator = await serveOperator(jack, data.path, snapshot)
+  const operator = await serveOperator(jack, data.path, {
+    openSnapshot: () => openSnapshot(connection),
+    checkPayments: async () => (paying ? checkPayments(paying.setup, jack.now) : [noPayments]),
+  })
   opened.push(() => operator.close())
   gateway = new Gateway(jack, routes)
   serve(server, jack, createApp(jack), gateway)

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import type { Jack } from '../jack.ts'
+import type { Check } from '../payments/checks.ts'
 import { Archive } from '../store/archive.ts'
 import type { Snapshot } from '../store/snapshot.ts'
 import { backup } from '../verbs/backup.ts'
@@ -17,18 +18,19 @@ const mostSocketBytes = 103
 /**
  * What only an operator may ask for, on a unix socket in the data directory: who may open that may read everything
  * anyway, and nobody else can reach it. `POST /backup` answers the archive, and then, as a trailer, what is in it;
- * `POST /reconcile` compares books and chain.
+ * `POST /reconcile` compares books and chain; `POST /doctor` checks what it takes to be paid.
  */
 export async function serveOperator(
   jack: Jack,
   dataDir: string,
-  openSnapshot: () => Promise<Snapshot>,
+  it: { openSnapshot(): Promise<Snapshot>; checkPayments(): Promise<Check[]> },
 ): Promise<Server> {
   const server = createServer((req, res) => {
     const { pathname, searchParams } = new URL(req.url ?? '/', 'http://operator')
     const asked = `${req.method} ${pathname}`
-    if (asked === 'POST /backup') void answerBackup(jack, openSnapshot, res)
+    if (asked === 'POST /backup') void answerBackup(jack, it.openSnapshot, res)
     else if (asked === 'POST /reconcile') void answerReconcile(jack, searchParams.get('since'), res)
+    else if (asked === 'POST /doctor') void answerDoctor(jack, it.checkPayments, res)
     else res.writeHead(404).end()
   })
   const link = join(dataDir, 'operator.sock')
@@ -44,6 +46,20 @@ export async function serveOperator(
     if (!fits) rmSync(link, { force: true })
   })
   return server
+}
+
+async function answerDoctor(
+  jack: Jack,
+  checkPayments: () => Promise<Check[]>,
+  res: ServerResponse,
+): Promise<void> {
+  try {
+    const checks = await checkPayments()
+    res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ checks }))
+  } catch (err) {
+    jack.log.error({ err }, 'checking payments failed')
+    res.writeHead(500).end()
+  }
 }
 
 async function answerBackup(

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { prices } from '@jackcloud/sdk/wire'
 import type { Logger } from 'pino'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import type { Config } from '../Config.ts'
@@ -8,21 +9,16 @@ import { readSecret, writeSecret } from '../store/keyFile.ts'
 import type { PaymentsConfig } from './mppx/config.ts'
 import { createPayments } from './mppx/index.ts'
 import type { Payments } from './Payments.ts'
+import { escrow, type Setup, setupOf } from './setup.ts'
 
 export interface OpenPayments {
   payments: Payments
+  /** What `jack doctor --payments` looks at. */
+  setup: Setup
   /** A development wallet that has money; null on a chain where money is worth something. */
   wallet: { address: Hex; privateKey: Hex } | null
   close(): Promise<void>
 }
-
-const networks = {
-  moderato: { chainId: 42_431, rpcUrl: 'https://rpc.moderato.tempo.xyz' },
-  mainnet: { chainId: 4_217, rpcUrl: 'https://rpc.tempo.xyz' },
-} as const
-
-/** Where channels are kept, on every Tempo chain (TIP-1034). */
-const escrow: Hex = '0x4d50500000000000000000000000000000000000'
 
 /**
  * Opens payments as the configuration says; null when there shall be none. A local chain is started, with its keys and a
@@ -33,33 +29,29 @@ export async function openPayments(
   log: Logger,
   hooks: Parameters<typeof createPayments>[1],
 ): Promise<OpenPayments | null> {
-  const { chain, payee, secrets, operatorKey, feePayerKey, token } = config.payments
+  const { chain, payee, secrets, operatorKey, feePayerKey } = config.payments
   if (chain === 'none') return null
   if (chain === 'local') return openLocal(config, log, hooks)
 
-  const missing = [
-    ...(payee ? [] : ['JACK_PAYEE']),
-    ...(operatorKey ? [] : ['JACK_OPERATOR_KEY']),
-    ...(secrets?.length ? [] : ['JACK_MPP_SECRET']),
-  ]
-  if (!payee || !operatorKey || !secrets?.length)
-    throw new Error(`To be paid on ${chain}, set ${missing.join(', ')}.`)
-  const { chainId, rpcUrl } = networks[chain]
+  const setup = setupOf(chain, config.payments)
+  if (!payee || !operatorKey || !secrets)
+    throw new Error(`To be paid on ${chain}, set ${setup.missing.join(', ')}.`)
+  const { chainId, rpcUrl, token } = setup
   const payments = createPayments(
     {
       chainId,
-      rpcUrl: config.payments.rpcUrl ?? rpcUrl,
+      rpcUrl,
       token,
       payee,
       escrow,
       operator: privateKeyToAccount(operatorKey),
       feePayer: feePayerKey ? privateKeyToAccount(feePayerKey) : null,
-      secrets: longSecrets(secrets),
-      suggestedDepositMicroUsd: 5_000_000n,
+      secrets: atLeastOne(secrets),
+      suggestedDepositMicroUsd: prices.suggestedDeposit,
     },
     hooks,
   )
-  return { payments, wallet: null, close: async () => {} }
+  return { payments, setup, wallet: null, close: async () => {} }
 }
 
 /** The keys of a local cloud are made on the first start. Its payee is no colder than the rest: the money is none. */
@@ -87,10 +79,11 @@ async function openLocal(
         chainId: given.chainId,
         logger: { info: (text) => log.info(text), warn: (text) => log.warn(text) },
       })
-  const firstRun = join(config.dataDir, 'wallet.funded')
+  const feePayer = given.feePayerKey ? privateKeyToAccount(given.feePayerKey) : null
+  const firstRun = join(config.dataDir, `wallet.funded-${chain.chainId}`)
   if ((await readSecret(firstRun)) === undefined) {
-    await chain.faucet(wallet.address)
-    await chain.faucet(operator.address)
+    for (const it of [wallet, operator, ...(feePayer ? [feePayer] : [])])
+      await chain.faucet(it.address)
     await writeSecret(firstRun, 'yes')
   }
   const paymentsConfig: PaymentsConfig = {
@@ -100,12 +93,18 @@ async function openLocal(
     payee: given.payee ?? (privateKeyToAccount(payeeKey).address.toLowerCase() as Hex),
     escrow,
     operator,
-    feePayer: given.feePayerKey ? privateKeyToAccount(given.feePayerKey) : null,
-    secrets: longSecrets(given.secrets?.length ? given.secrets : [secret]),
-    suggestedDepositMicroUsd: 5_000_000n,
+    feePayer,
+    secrets: atLeastOne(given.secrets ?? [secret]),
+    suggestedDepositMicroUsd: prices.suggestedDeposit,
   }
   return {
     payments: createPayments(paymentsConfig, hooks),
+    setup: {
+      ...paymentsConfig,
+      operator: operator.address,
+      feePayer: feePayer?.address ?? null,
+      missing: [],
+    },
     wallet: { address: wallet.address.toLowerCase() as Hex, privateKey },
     close: () => chain.stop(),
   }
@@ -119,9 +118,8 @@ async function keptSecret(path: string, make: () => string): Promise<string> {
   return made
 }
 
-function longSecrets(secrets: readonly string[]): readonly [string, ...string[]] {
+function atLeastOne(secrets: readonly string[]): readonly [string, ...string[]] {
   const [first, ...rest] = secrets
-  if (first === undefined || secrets.some((it) => it.length < 32))
-    throw new Error('Each of JACK_MPP_SECRET has 32 characters or more: openssl rand -base64 32')
+  if (first === undefined) throw new Error('There is no JACK_MPP_SECRET.')
   return [first, ...rest]
 }

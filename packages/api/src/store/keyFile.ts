@@ -32,7 +32,11 @@ export async function encryptionKey(given: string | undefined, path: string): Pr
   return key
 }
 
-/** What a server keeps for itself in its data directory, by name of the file. */
+/**
+ * What a server keeps for itself in its data directory, and a backup takes along, by name of the file. Keys of payments
+ * are not among them: whoever steals a backup shall not close anybody's session for nothing. An operator has them from
+ * elsewhere; those of a local chain are made anew with the chain, which is not saved either.
+ */
 export async function keptSecrets(dataDir: string): Promise<Map<string, string>> {
   const secrets = new Map<string, string>()
   for (const name of ['encryption.key', 'receipt.key', 'token']) {

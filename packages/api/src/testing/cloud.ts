@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -43,7 +44,7 @@ export async function testCloud(
 ): Promise<TestCloud> {
   const database = await testDatabase()
   const dataDir = await mkdtemp(join(tmpdir(), 'jack-cloud-'))
-  const config = readConfig({
+  const variables = {
     JACK_MODE: 'local',
     JACK_PORT: '0',
     JACK_DATA: dataDir,
@@ -51,7 +52,8 @@ export async function testCloud(
     JACK_REQUESTS_PER_MINUTE: '100000',
     JACK_CHAIN: 'none',
     ...env,
-  })
+  }
+  const config = readConfig(variables, (path) => readFileSync(path, 'utf8'))
   const cloud = await startCloud(config, log, database.connection)
   const agent = new Agent({ connections: 256 })
   const { port } = cloud

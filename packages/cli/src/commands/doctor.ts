@@ -4,35 +4,38 @@ import { dirname } from 'node:path'
 import { createJack, JackError } from '@jackcloud/sdk'
 import type { Command } from 'commander'
 import { exit } from '../exit.ts'
-import { bytes, paint, took } from '../print.ts'
+import { bytes, paint, plain, took } from '../print.ts'
+import { type Check, paymentChecks } from '../server/payments.ts'
 import { openSession, type Session } from '../session.ts'
 
-interface Check {
-  name: string
-  status: 'ok' | 'warn' | 'fail'
-  detail: string
-  /** What to do about it. */
-  fix?: string
-}
-
 export default (command: Command) =>
-  command.action(async () => {
-    const session = await openSession(command)
-    const { print } = session
-    const all = [node(), cloud(session), token(session), configFile(session), git(), disk(session)]
-    const checks = (await print.while('Looking around', Promise.all(all))).flat()
-    const ok = checks.every((it) => it.status !== 'fail')
-    print.answer({ ok, checks }, () => {
-      for (const it of checks) print.out(lineOf(it))
+  command
+    .option('--payments', 'for operators: keys, gas money, chain and clock of a cloud that is paid')
+    .option('--data <dir>', 'where the cloud keeps everything (JACK_DATA)')
+    .addHelpText(
+      'after',
+      '\nWith --payments it asks the cloud that runs on the folder; when none does, it reads the same environment as\n' +
+        'the server would. Ends with 1 when something has to be done.',
+    )
+    .action(async (options: { payments?: boolean; data?: string }) => {
+      const session = await openSession(command, { data: options.data })
+      const { print } = session
+      const all = options.payments
+        ? [paymentChecks(session)]
+        : [node(), cloud(session), token(session), configFile(session), git(), disk(session)]
+      const checks = (await print.while('Looking around', Promise.all(all))).flat()
+      const ok = checks.every((it) => it.status !== 'fail')
+      print.answer({ ok, checks }, () => {
+        for (const it of checks) print.out(lineOf(it))
+      })
+      if (!ok) process.exitCode = exit.other
     })
-    if (!ok) process.exitCode = exit.other
-  })
 
 const colours = { ok: 'green', warn: 'yellow', fail: 'red' } as const
 
 function lineOf({ name, status, detail, fix }: Check): string {
-  const line = `${paint(colours[status], status.padEnd(4), process.stdout)}  ${name.padEnd(8)}  ${detail}`
-  return fix ? `${line}\n                ${paint('cyan', 'fix', process.stdout)} ${fix}` : line
+  const line = `${paint(colours[status], status.padEnd(4), process.stdout)}  ${name.padEnd(9)}  ${plain(detail)}`
+  return fix ? `${line}\n                 ${paint('cyan', 'fix', process.stdout)} ${fix}` : line
 }
 
 /** An older Node is refused before this runs. */

@@ -77,7 +77,7 @@ export function startServer(options: Options): Server {
 }
 
 /** From source, the server needs the condition that this process was started with. */
-const argumentsFor = (main: string): string[] =>
+export const argumentsFor = (main: string): string[] =>
   main.endsWith('.ts') ? ['--conditions=jack:src', main] : [main]
 
 interface Log {

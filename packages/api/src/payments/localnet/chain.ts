@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Address, encodeFunctionData, erc20Abi, type Hex } from 'viem'
+import { type Address, encodeFunctionData, erc20Abi, type Hex, isAddress } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { type Anvil, RpcError, startAnvil } from './anvil.ts'
 import { Clock, GAS_PRICE, keepPrice } from './clock.ts'
@@ -47,7 +47,7 @@ export class Chain {
     this.reserve = reserve
     this.#chainId = options.chainId
     this.#memory = options.memory
-    this.#clock = new Clock(anvil)
+    this.#clock = new Clock(anvil, (work) => this.#alone(work))
   }
 
   /** Answers as a node of Tempo does. Throws an `RpcError`. */
@@ -55,7 +55,7 @@ export class Chain {
     if (method.startsWith('eth_')) await this.#clock.tick()
     if (SENDS.has(method)) return this.#answerSent(method, params)
     const simulated = this.reserve === 'stand-in' && readSimulation(params[0])
-    const ask = () => this.anvil.rpc(method, ...params)
+    const ask = () => this.anvil.rpc(method, ...params.map(withoutFee))
     if (!simulated || !needsReserve(simulated)) return ask()
     return this.#alone(() => prepareReserve(this.anvil, simulated).then(ask))
   }
@@ -158,3 +158,12 @@ interface Receipt {
 const RICH = privateKeyToAccount(
   '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80',
 )
+
+/** A simulation as anvil takes it: it would have the sender pay for the gas that somebody else pays for. */
+function withoutFee(request: unknown): unknown {
+  if (typeof request !== 'object' || request === null) return request
+  const { feePayer, ...rest } = request as Record<string, unknown>
+  if (typeof feePayer !== 'string' || !isAddress(feePayer, { strict: false })) return request
+  const { gasPrice: _, maxFeePerGas: __, maxPriorityFeePerGas: ___, ...free } = rest
+  return free
+}

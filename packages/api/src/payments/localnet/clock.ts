@@ -7,16 +7,19 @@ import type { Anvil } from './anvil.ts'
  */
 export class Clock {
   readonly #anvil: Anvil
+  readonly #alone: (work: () => Promise<void>) => Promise<void>
   #tickedAt = -Infinity
   #ticking: Promise<void> | undefined
 
-  constructor(anvil: Anvil) {
+  /** @param alone runs work while nobody sends: the price that is kept is that of the next block, whosever it is */
+  constructor(anvil: Anvil, alone: (work: () => Promise<void>) => Promise<void>) {
     this.#anvil = anvil
+    this.#alone = alone
   }
 
   async tick(): Promise<void> {
     if (performance.now() - this.#tickedAt < 1_000) return
-    this.#ticking ??= this.#mine().finally(() => {
+    this.#ticking ??= this.#alone(() => this.#mine()).finally(() => {
       this.#ticking = undefined
     })
     await this.#ticking

@@ -1,5 +1,5 @@
 import type { Chain } from 'viem'
-import { tempo, tempoLocalnet, tempoModerato } from 'viem/chains'
+import { tempo, tempoLocalnet, tempoModerato } from 'viem/tempo/chains'
 import type { PaymentsConfig } from './config.ts'
 
 /** What viem knows of a Tempo chain, at the RPC that we were told. */
