@@ -57,6 +57,8 @@ describe('a charge that was paid', () => {
     const { db } = us.cloud.jack
     const real = db.transaction.bind(db)
     db.transaction = () => {
+      // Work at intervals has transactions of its own.
+      if (!new Error().stack?.includes('collectCharge')) return real()
       db.transaction = real
       throw Object.assign(new Error('terminating connection'), { code: '57P01' })
     }
