@@ -1,10 +1,12 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { text } from '../harness.ts'
+import { fromSource, text } from '../harness.ts'
 import { doubling, mppxBin, mppxCommand, type PaidCloud, paidCloud, type Wallet } from './paying.ts'
 
 // Somebody who has a wallet and the command line of mppx, and has never heard of Jack. The order of the tests matters.
-vi.setConfig({ testTimeout: 120_000 })
+vi.setConfig({ testTimeout: 300_000 })
 let paid: PaidCloud
 let wallet: Wallet
 let mppx: ReturnType<typeof mppxCommand>
@@ -128,24 +130,32 @@ test('a closed session does not stop it: the next one is opened when asked for',
   expect(json).toMatchObject({ result: 42 })
 })
 
-test('the same in a shell, with curl', async () => {
-  const script = `
-    challenge=$(curl -si $URL/execute -H 'content-type: application/json' -H 'accept-payment: tempo/charge' -d "$BODY" |
-      sed -n 's/^www-authenticate: //ip' | tr -d '\\r')
-    paid=$("$NODE" "$MPPX" sign --challenge "$challenge")
-    curl -s $URL/execute -H 'content-type: application/json' -H "authorization: $paid" -d "$BODY"`
-  const { stdout } = await execa('bash', ['-euo', 'pipefail', '-c', script], {
-    extendEnv: false,
-    env: {
-      PATH: process.env.PATH,
-      HOME: paid.home.path,
-      NODE: process.execPath,
-      MPPX: mppxBin,
-      URL: paid.url,
-      BODY: JSON.stringify(doubling),
-      MPPX_PRIVATE_KEY: wallet.key,
-      MPPX_RPC_URL: paid.chain.rpc_url,
-    },
-  })
-  expect(JSON.parse(stdout)).toMatchObject({ result: 42 })
+test('what the page on payments shows is what happens', async () => {
+  const page = await readFile(new URL('../../docs/payments.md', import.meta.url), 'utf8')
+  const snippets = [...page.matchAll(/<!-- run with a wallet -->\n+```sh\n(.*?)```/gs)]
+  expect(snippets.length).toBe(3)
+  const { path } = paid.home
+  const shim = (name: string, command: string) =>
+    writeFile(join(path, 'bin', name), `#!/bin/sh\n${command}\n`, { mode: 0o755 })
+  await mkdir(join(path, 'bin'))
+  const quoted = (words: readonly string[]) => words.map((it) => `'${it}'`).join(' ')
+  await shim('jack', `exec ${quoted(fromSource)} "$@"`)
+  await shim('npx', `shift; exec ${quoted([process.execPath, mppxBin])} "$@"`)
+  const { key } = await paid.newWallet()
+  for (const [, code = ''] of snippets) {
+    const { stdout } = await execa('bash', ['-euo', 'pipefail', '-c', code], {
+      extendEnv: false,
+      cwd: path,
+      env: {
+        PATH: `${join(path, 'bin')}:${process.env.PATH}`,
+        HOME: join(path, 'reader'),
+        JACK_URL: paid.url,
+        JACK_PRIVATE_KEY: key,
+        JACK_RPC_URL: paid.chain.rpc_url,
+        MPPX_PRIVATE_KEY: key,
+        MPPX_RPC_URL: paid.chain.rpc_url,
+      },
+    })
+    expect(stdout, code).toContain('42')
+  }
 })
