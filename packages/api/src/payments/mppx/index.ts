@@ -11,6 +11,7 @@ import { findCharge, sendCharge, validateCharge } from './charges.ts'
 import type { ChainClient, PaymentsConfig } from './config.ts'
 import { isOurs, readCredential } from './credentials.ts'
 import { openChannel, topUpChannel } from './opening.ts'
+import { guarded } from './refused.ts'
 
 /** Payments by the Machine Payments Protocol on a Tempo chain. */
 export function createPayments(
@@ -34,7 +35,7 @@ export function createPayments(
     feeToken: token,
   }
   const openings = new Map<Hex, ReturnType<Payments['open']>>()
-  return {
+  return guarded<Payments>({
     ...channelsOf(access),
     ...booksOf(access),
     chain: {
@@ -98,5 +99,5 @@ export function createPayments(
     validateCharge: (charge) => validateCharge(client, config, charge),
     sendCharge: (charge) => sendCharge(client, config, charge),
     findCharge: (charge) => findCharge(client, config, charge),
-  }
+  })
 }

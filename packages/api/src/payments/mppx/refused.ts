@@ -1,4 +1,5 @@
-import type { JackError } from '../../Errors.ts'
+import { JackError } from '../../Errors.ts'
+import { ChargeFailed } from '../Payments.ts'
 import { paymentProblem } from '../problems.ts'
 
 /** What the chain, or the library before it, says no to. Its words help the payer: a balance, a nonce, a time. */
@@ -10,17 +11,55 @@ export function refused(cause: unknown, sentence: string): JackError {
   })
 }
 
-/** What an error of the chain or its library says, in a line. */
+/** What an error of the chain or its library says, in a line. Of what is no answer of a node, not even the text is told. */
 export function wordsOf(error: unknown): string {
   const { shortMessage, details, message } = error as {
     shortMessage?: string
     details?: string
     message?: string
   }
-  const said = [details, shortMessage, message].find((it) => typeof it === 'string') ?? ''
-  return said.split('\n')[0]?.slice(0, 200) ?? ''
+  const said = isUnreachable(error) ? [shortMessage] : [details, shortMessage, message]
+  const words = said.find((it) => typeof it === 'string' && it !== '') ?? ''
+  return words.split('\n')[0]?.slice(0, 200) ?? ''
 }
 
-/** An error that can be logged: the library's own has the whole request in it, with what a payer signed. */
-export const withoutData = (error: unknown): Error =>
-  new Error(`${(error as Error)?.name ?? 'Error'}: ${wordsOf(error)}`)
+function isUnreachable(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause)
+    if (['HttpRequestError', 'TimeoutError'].includes(at.name)) return true
+  return false
+}
+
+/**
+ * An error that can be logged: the library's own has the address of the node in it, which may hold its key, and the whole
+ * request, with what a payer signed.
+ */
+export function withoutData(error: unknown): Error {
+  const { name, stack } = error as Partial<Error>
+  const plain = new Error(`${name ?? 'Error'}: ${wordsOf(error)}`)
+  const frames = stack?.split('\n').filter((line) => line.startsWith('    at ')) ?? []
+  plain.stack = [String(plain), ...frames].join('\n')
+  return plain
+}
+
+/** The same functions, whose errors can be logged. */
+export function guarded<T extends object>(port: T): T {
+  const entries = Object.entries(port).map(([name, it]) => [
+    name,
+    typeof it === 'function' ? guardedFunction(it as (...args: unknown[]) => unknown) : it,
+  ])
+  return Object.fromEntries(entries) as T
+}
+
+const guardedFunction =
+  (work: (...args: unknown[]) => unknown) =>
+  (...args: unknown[]) => {
+    const result = work(...args)
+    return result instanceof Promise ? result.catch(rethrown) : result
+  }
+
+function rethrown(error: unknown): never {
+  if (error instanceof JackError) throw error
+  if (error instanceof ChargeFailed)
+    throw new ChargeFailed(error.message, { cause: withoutData(error.cause) })
+  throw withoutData(error)
+}
