@@ -152,7 +152,9 @@ begin
   if outcome is not null then return; end if;
 
   insert into voucher values (p_challenge, v_it.session_id, p_cumulative, p_signature, p_id, v_now)
-    on conflict (challenge_id) do update set work_id = excluded.work_id, at = excluded.at;
+    on conflict (challenge_id) do update set work_id = excluded.work_id, at = excluded.at
+      where voucher.session_id = excluded.session_id; -- another session may have answered it just now
+  if not found then outcome := 'used'; return; end if;
   committed := committed + coalesce(p_amount, 0);
   update session set
     authorized_micro_usd = greatest(authorized, p_cumulative),
@@ -199,7 +201,6 @@ begin
   if captured is not null then outcome := 'replayed'; return; end if;
   captured := coalesce(p_captured, reserved);
   if captured > reserved then outcome := 'too_much'; return; end if;
-  if captured < 0 then raise exception 'amounts are positive'; end if;
 
   update ledger_reservation set captured_micro_usd = captured, settled_at = v_now
     where reservation_id = p_id;
