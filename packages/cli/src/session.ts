@@ -34,6 +34,8 @@ interface Given {
   data?: string | undefined
   /** The folder where to look for `jack.json`. Default: the current one and those above. */
   folder?: string | undefined
+  /** Nothing is paid: the wallet is not looked for. */
+  unpaid?: boolean
   /** A second Ctrl-C does not end the process at once. */
   patient?: boolean
 }
@@ -61,15 +63,17 @@ export async function openSession(command: Command, given: Given = {}): Promise<
   const print = createPrint({ json, verbose: options.verbose === true })
   const interactive =
     Boolean(process.stdin.isTTY && process.stderr.isTTY) && !json && !yes && !isCi(process.env)
-  const paying = await payingOptions({
-    print,
-    configFile,
-    interactive,
-    settings,
-    limits: sources.user.limits,
-    wanted: options.wallet === true,
-    maxSpend: options.maxSpend,
-  })
+  const paying = given.unpaid
+    ? null
+    : await payingOptions({
+        print,
+        configFile,
+        interactive,
+        settings,
+        limits: sources.user.limits,
+        wanted: options.wallet === true,
+        maxSpend: options.maxSpend,
+      })
   let jack: Jack | undefined
   return {
     print,

@@ -13,7 +13,10 @@ export default (command: Command) =>
     .argument('[file]', 'where to; default: jack-<date>.tar.gz')
     .option('--data <dir>', 'where the cloud keeps everything (JACK_DATA)')
     .action(async (given: string | undefined, options: { data?: string }) => {
-      const { print, settings, signal } = await openSession(command, { data: options.data })
+      const { print, settings, signal } = await openSession(command, {
+        unpaid: true,
+        data: options.data,
+      })
       const data = settings.data.value
       const day = new Date().toISOString().slice(0, 10)
       const file = resolve(given ?? `jack-${day}.tar.gz`)

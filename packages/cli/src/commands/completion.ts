@@ -20,6 +20,6 @@ export default (command: Command) =>
         })
       }
       const text = script(shell as Shell, command.parent as Command)
-      const { print } = await openSession(command)
+      const { print } = await openSession(command, { unpaid: true })
       print.answer({ shell, script: text }, () => process.stdout.write(text))
     })

@@ -6,7 +6,7 @@ import { findWallet, originOf } from '../wallet/findWallet.ts'
 
 export default (command: Command) =>
   command.action(async () => {
-    const session = await openSession(command)
+    const session = await openSession(command, { unpaid: true })
     const { print, settings, configFile } = session
     const { url, token, project, data } = settings
     const shown = {

@@ -18,7 +18,7 @@ export default (command: Command) =>
         'the server would. Ends with 1 when something has to be done.',
     )
     .action(async (options: { payments?: boolean; data?: string }) => {
-      const session = await openSession(command, { data: options.data })
+      const session = await openSession(command, { unpaid: true, data: options.data })
       const { print } = session
       const all = options.payments
         ? [paymentChecks(session)]

@@ -11,7 +11,7 @@ export default (command: Command) =>
     .option('-n, --name <name>', "the project's name; default: from the folder")
     .addHelpText('after', `\nTemplates:\n${listText()}`)
     .action(async (given: string | undefined, options: { name?: string }) => {
-      const session = await openSession(command)
+      const session = await openSession(command, { unpaid: true })
       const { print } = session
       const folder = resolve('.')
       const template = await chooseTemplate(session, given)

@@ -12,7 +12,7 @@ export default (command: Command) =>
       '\n  jack login --token -    reads the token from stdin\n  jack login --url https://jack.example.com',
     )
     .action(async () => {
-      const session = await openSession(command)
+      const session = await openSession(command, { unpaid: true })
       const { print, signal, configFile } = session
       const url = session.settings.url.value
       const given = command.optsWithGlobals().token as string | undefined

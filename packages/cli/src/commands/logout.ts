@@ -4,7 +4,7 @@ import { changeUserConfig } from '../userConfig.ts'
 
 export default (command: Command) =>
   command.action(async () => {
-    const { print, settings, configFile } = await openSession(command)
+    const { print, settings, configFile } = await openSession(command, { unpaid: true })
     const url = settings.url.value
     let known = false
     changeUserConfig(configFile, (config) => {

@@ -11,7 +11,7 @@ export default (command: Command) =>
     .option('-t, --template <template>', 'which one; asked when left out')
     .addHelpText('after', `\nTemplates:\n${listText()}`)
     .action(async (given: string, options: { template?: string }) => {
-      const session = await openSession(command)
+      const session = await openSession(command, { unpaid: true })
       const { print } = session
       const folder = resolve(given)
       const template = await chooseTemplate(session, options.template)

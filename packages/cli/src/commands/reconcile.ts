@@ -16,7 +16,7 @@ export default (command: Command) =>
         'something differs.',
     )
     .action(async ({ data: given, since }: { data?: string; since?: string }) => {
-      const { print, settings, signal } = await openSession(command, { data: given })
+      const { print, settings, signal } = await openSession(command, { unpaid: true, data: given })
       const asking = ask(settings.data.value, since, signal)
       const answer = await print.while('Comparing books and chain', asking)
       print.answer(answer, () => {

@@ -10,7 +10,7 @@ export default (command: Command) =>
     .argument('<file>', 'what jack backup made')
     .requiredOption('--data <dir>', 'a folder that is empty or new')
     .action(async (file: string, options: { data: string }) => {
-      const { print } = await openSession(command, { data: options.data })
+      const { print } = await openSession(command, { unpaid: true, data: options.data })
       const data = resolve(options.data)
       const backup = await print.while('Unpacking', unpackBackup(resolve(file), data))
       if (!backup) {

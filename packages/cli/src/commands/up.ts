@@ -17,7 +17,11 @@ export default (command: Command) =>
     .option('--host <address>', 'on which address (default 127.0.0.1: this machine only)')
     .option('--data <dir>', 'where everything is kept (JACK_DATA)')
     .action(async (options: { port?: number; host?: string; data?: string }) => {
-      const session = await openSession(command, { data: options.data, patient: true })
+      const session = await openSession(command, {
+        unpaid: true,
+        data: options.data,
+        patient: true,
+      })
       const { print, settings } = session
       const data = settings.data.value
       const known = await running(data)

@@ -24,7 +24,7 @@ import { readWallet, refuseSecondWallet, removeWallet, walletFile } from '../wal
 export default function wallet(command: Command): void {
   const create = keeping(command.command('create').description('make a wallet'))
   create.action(async (options: KeepOptions) => {
-    const session = await openSession(create)
+    const session = await openSession(create, { unpaid: true })
     refuseSecondWallet(walletFile(session.configFile))
     await keepAndSay(session, await newKey(), options)
     session.print.note('There is no other copy of its key: jack wallet export prints it.')
@@ -32,7 +32,7 @@ export default function wallet(command: Command): void {
 
   const show = command.command('show').description('show the address and where its key is')
   show.action(async () => {
-    const session = await openSession(show)
+    const session = await openSession(show, { unpaid: true })
     const { address, source } = await foundWallet(session)
     const known = await balanceIfKnown(session, address)
     say(session, address, source, known)
@@ -42,7 +42,7 @@ export default function wallet(command: Command): void {
     .command('fund')
     .description('how money gets into the wallet; play money on a test chain')
   fund.action(async () => {
-    const session = await openSession(fund)
+    const session = await openSession(fund, { unpaid: true })
     const { print, jack, signal } = session
     const { address } = await foundWallet(session)
     const chain = await payChain(jack, signal)
@@ -61,7 +61,7 @@ export default function wallet(command: Command): void {
     .option('--per-day <usd>', 'on one day in UTC')
     .option('--total <usd>', 'ever')
   limit.action(async ({ perCall, perDay, total }) => {
-    const { print, configFile } = await openSession(limit)
+    const { print, configFile } = await openSession(limit, { unpaid: true })
     const given = { per_call_usd: perCall, per_day_usd: perDay, total_usd: total }
     changeUserConfig(configFile, (config) => {
       const limits: Record<string, string> = { ...config.limits }
@@ -87,7 +87,7 @@ export default function wallet(command: Command): void {
     .description('keep a key that you have: from a file, from stdin, or typed')
     .argument('[file|-]', 'the private key, or a keystore of another wallet')
   load.action(async (file: string | undefined, options: KeepOptions) => {
-    const session = await openSession(load)
+    const session = await openSession(load, { unpaid: true })
     refuseSecondWallet(walletFile(session.configFile))
     await keepAndSay(session, await readKey(session, file, options), options)
   })
@@ -97,7 +97,7 @@ export default function wallet(command: Command): void {
     .description('print the private key: whoever sees it has the money')
     .option(...passphraseFile)
   save.action(async (options) => {
-    const session = await openSession(save)
+    const session = await openSession(save, { unpaid: true })
     const { print } = session
     const { address, privateKey } = await foundWallet(session, options)
     await agree(session, `Print the private key of ${address}?`, 'jack wallet export --yes')
@@ -107,7 +107,7 @@ export default function wallet(command: Command): void {
 
   const rm = command.command('rm').description('forget the wallet and delete its key')
   rm.action(async () => {
-    const session = await openSession(rm)
+    const session = await openSession(rm, { unpaid: true })
     await remove(session)
   })
 }
