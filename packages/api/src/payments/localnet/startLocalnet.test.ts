@@ -120,6 +120,47 @@ test('after a while in which nobody paid, paying works at once', async () => {
   expect(await buy('charge')).toBe(200)
 })
 
+test('gas costs the same in every block, whoever sends while others ask', async () => {
+  const net = await chain()
+  const { address } = await newWallet(net, 0n)
+  const numberOf = async () => Number(await net.rpc<Hex>('eth_blockNumber'))
+  const first = await numberOf()
+  const until = Date.now() + 5_000
+  const loop = async (work: () => Promise<unknown>) => {
+    while (Date.now() < until) await work()
+  }
+  const { rpcUrl } = net
+  const ask = () => createClient({ transport: http(rpcUrl) }).request({ method: 'eth_chainId' })
+  await Promise.all([loop(() => net.faucet(address, 1n)), loop(ask), loop(ask)])
+  const prices = new Set<Hex>()
+  for (let n = first + 1; n <= (await numberOf()); n++) {
+    const block = await net.rpc<{ baseFeePerGas: Hex }>('eth_getBlockByNumber', toHex(n), false)
+    prices.add(block.baseFeePerGas)
+  }
+  expect([...prices]).toEqual([toHex(20_000_000_000)])
+})
+
+test('who has nothing can be simulated when somebody else pays for the gas', async () => {
+  const net = await chain()
+  const [poor, sponsor] = [await newWallet(net, 10n), await newWallet(net)]
+  const simulate = (more: object) =>
+    createClient({ transport: http(net.rpcUrl) }).request({
+      method: 'eth_call' as never,
+      params: [
+        {
+          from: poor.address,
+          to: net.token,
+          data: `0xa9059cbb${pad(sponsor.address).slice(2)}${pad(toHex(10)).slice(2)}`,
+          gas: toHex(500_000),
+          maxFeePerGas: toHex(30_000_000_000),
+          ...more,
+        },
+      ] as never,
+    })
+  await expect(simulate({})).rejects.toThrow('nsufficient')
+  expect(await simulate({ feePayer: sponsor.address })).toBe(pad('0x1'))
+})
+
 test('the faucet gives 1,000 USD, or what was asked for, also through the RPC', async () => {
   const net = await chain()
   const address = privateKeyToAddress(generatePrivateKey())
