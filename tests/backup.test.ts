@@ -146,6 +146,10 @@ test('a cloud is backed up while it is written to, and the restored one has all 
   cloud = await up(home, join(home.path, 'restored'))
   jack = client(cloud)
   expect(cloud.ready.token).toBe(ready.token)
+  // It owns what it deployed; keys that close sessions are made anew, as their chain is.
+  expect(cloud.ready.wallet).toEqual(ready.wallet)
+  const keyOf = (folder: string) => readFileSync(join(folder, 'operator.key'), 'utf8')
+  expect(keyOf(cloud.ready.data)).not.toBe(keyOf(ready.data))
 
   const kept = (await (await live(urlOf(cloud, 'keeper'))).json()) as Record<string, number>
   expect(kept.secret).toBe('sealed')

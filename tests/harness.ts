@@ -20,6 +20,8 @@ export interface Ready {
   token: string
   data: string
   sandbox: string
+  /** A development wallet that has money, on a local chain. */
+  wallet: { address: string }
   pid: number
 }
 

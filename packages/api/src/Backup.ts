@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 /**
  * What a backup of a whole cloud begins with, as `backup.json`. After it come `database/<table>.<n>` (COPY text, in
- * pieces), `blobs/<sha256>`, `state/...` (what projects keep), `secrets/` (encryption.key, receipt.key, token), and at the
+ * pieces), `blobs/<sha256>`, `state/...` (what projects keep), `secrets/` (see keptSecrets), and at the
  * end `checksums.json`: the sha256 of every file before it. Without that the backup is not whole.
  */
 export const Backup = z.object({

@@ -33,13 +33,14 @@ export async function encryptionKey(given: string | undefined, path: string): Pr
 }
 
 /**
- * What a server keeps for itself in its data directory, and a backup takes along, by name of the file. Keys of payments
- * are not among them: whoever steals a backup shall not close anybody's session for nothing. An operator has them from
- * elsewhere; those of a local chain are made anew with the chain, which is not saved either.
+ * What a server keeps for itself in its data directory, and a backup takes along, by name of the file. Keys that move
+ * money are not among them: whoever steals a backup shall not close anybody's session for nothing. An operator has them
+ * from elsewhere; those of a local chain are made anew with the chain, which is not saved either. A development wallet
+ * is, since it owns what it deployed.
  */
 export async function keptSecrets(dataDir: string): Promise<Map<string, string>> {
   const secrets = new Map<string, string>()
-  for (const name of ['encryption.key', 'receipt.key', 'token']) {
+  for (const name of ['encryption.key', 'receipt.key', 'token', 'wallet.key']) {
     const secret = await readSecret(join(dataDir, name))
     if (secret !== undefined) secrets.set(name, secret)
   }
