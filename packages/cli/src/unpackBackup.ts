@@ -15,7 +15,7 @@ export interface Unpacked {
 
 /** Names that a backup has, and no other: nothing leads out of the folder. */
 const known =
-  /^(backup\.json|checksums\.json|database\/[a-z_0-9]+\.\d+|blobs\/[0-9a-f]{64}|secrets\/(encryption\.key|receipt\.key|token)|state(\/(?!\.{1,2}(\/|$))[^/\0]+)+)$/
+  /^(backup\.json|checksums\.json|database\/[a-z_0-9]+\.\d+|blobs\/[0-9a-f]{64}|secrets\/(encryption\.key|receipt\.key|token|wallet\.key)|state(\/(?!\.{1,2}(\/|$))[^/\0]+)+)$/
 
 /**
  * Unpacks a backup into `<data>/restore`, from where the next start of the cloud loads it, and compares every file with
