@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -206,13 +207,14 @@ test('a cloud goes on with its chain and its key; with a new key, old receipts s
   const database = await testDatabase()
   const dataDir = await mkdtemp(join(tmpdir(), 'jack-receipts-'))
   const run = async (work: (jack: Jack) => Promise<unknown>, env: Record<string, string> = {}) => {
-    const config = readConfig({
+    const given = {
       JACK_MODE: 'local',
       JACK_PORT: '0',
       JACK_DATA: dataDir,
       JACK_POOL_SIZE: '1',
       ...env,
-    })
+    }
+    const config = readConfig(given, (path) => readFileSync(path, 'utf8'))
     const it = await startCloud(config, pino({ level: 'silent' }), database.connection)
     try {
       const { url, token } = it
