@@ -36,8 +36,9 @@ export async function topUp(
   const added = channel.depositMicroUsd + depositMicroUsd
   const deposit = response?.ok ? added : (await signer.stateOf(channel)).deposit
   if (deposit <= channel.depositMicroUsd) {
-    const why = response ? (await errorOf(response, request.cloud)).message : 'no answer came.'
-    throw new JackError('payment_required', `$${depositUsd} could not be added: ${why}`, {
+    const said = response && (await errorOf(response, request.cloud))
+    const why = said?.message ?? 'no answer came.'
+    throw new JackError(said?.code ?? 'network', `$${depositUsd} could not be added: ${why}`, {
       hint: 'Nothing was spent. Try again.',
       fields: { session_id: id },
     })

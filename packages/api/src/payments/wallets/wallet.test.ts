@@ -202,6 +202,25 @@ test('a wallet that has little adds what it has', async () => {
   expect((await failing(jack.addBalance({ amount_usd: '5' }))).code).toBe('insufficient_balance')
 })
 
+test('an addition that nobody answers is made once, when it is tried again', async () => {
+  await using server = await paidServer(await chain())
+  let isAway = false
+  const { jack, spent } = await payer(server.url, {
+    fetch: (input, init) => {
+      if (isAway && init.method === 'POST' && !init.body) throw new TypeError('fetch failed')
+      return fetch(input, init)
+    },
+  })
+  await jack.addBalance({ amount_usd: '3' })
+  isAway = true
+  expect(await failing(jack.addBalance({ amount_usd: '3' }))).toMatchObject({ code: 'network' })
+  expect(await spent()).toBe('3.000000')
+  isAway = false
+  await jack.addBalance({ amount_usd: '3' })
+  expect(await jack.wallet?.sessions()).toMatchObject([{ depositUsd: '10.000000' }])
+  expect(await spent()).toBe('6.000000')
+})
+
 test.each(['closed', 'forgotten'] as const)(
   'a session that was %s by the server is opened anew',
   async (how) => {
