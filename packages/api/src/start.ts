@@ -33,6 +33,7 @@ import { startEmbedded } from './store/embedded/startEmbedded.ts'
 import { EnvStore } from './store/env.ts'
 import * as idempotency from './store/idempotency.ts'
 import { encryptionKey, readSecret, writeSecret } from './store/keyFile.ts'
+import { settleAbandoned } from './store/ledger.ts'
 import { migrate } from './store/migrate.ts'
 import { listen } from './store/notices.ts'
 import { PayerCache } from './store/payerCache.ts'
@@ -151,6 +152,7 @@ async function open(
   if (migrated.length > 0) log.info({ migrations: migrated }, 'schema brought up to date')
   // Nobody else uses this database: what is unfinished in it was cut off.
   if (database === undefined) {
+    await settleAbandoned(db, 0)
     await idempotency.loseAll(db)
     await charges.leaveAll(db)
   }

@@ -2,7 +2,9 @@ import { fromUsd } from '@jackcloud/sdk/wire'
 import fc from 'fast-check'
 import { sql } from 'kysely'
 import { afterAll, expect, test } from 'vitest'
+import * as accounts from './accounts.ts'
 import type { Db } from './database.ts'
+import * as idempotency from './idempotency.ts'
 import * as ledger from './ledger.ts'
 import { audit } from './ledgerAudit.ts'
 import * as receipts from './receipts.ts'
@@ -243,10 +245,26 @@ test('what a crash left reserved is released when it is old enough', async () =>
   await ledger.reserve(db, { id: abandoned, accountId, amountMicroUsd: 10n, kind: 'execution' })
   await ledger.reserve(db, { id: settled, accountId, amountMicroUsd: 10n, kind: 'execution' })
   await ledger.capture(db, { id: settled })
-  expect(await ledger.releaseAbandoned(db, 60_000)).toEqual([])
-  const both = await Promise.all([1, 2].map(() => ledger.releaseAbandoned(db, -1_000)))
+  expect(await ledger.settleAbandoned(db, 60_000)).toEqual([])
+  const both = await Promise.all([1, 2].map(() => ledger.settleAbandoned(db, -1_000)))
   expect(both.flat().filter((id) => id === abandoned)).toHaveLength(1)
   expect(await balance(accountId)).toEqual([90n, 0n])
+})
+
+test('what was abandoned although its answer is kept is taken: whoever asks again gets it', async () => {
+  const accountId = await accountWith(100n)
+  await accounts.ensure(db, { accountId, slug: accountId, kind: 'wallet' })
+  const [answered, underWay] = [newId(), newId()]
+  for (const id of [answered, underWay]) {
+    await idempotency.begin(db, accountId, id, 'the request', id)
+    await ledger.reserve(db, { id, accountId, amountMicroUsd: 10n, kind: 'execution' })
+  }
+  const answer = { status: 200, body: '{}', receipt: null }
+  await idempotency.finish(db, accountId, answered, answer)
+  await ledger.settleAbandoned(db, -1_000)
+  expect(await balance(accountId)).toEqual([90n, 0n])
+  expect(await ledger.settleLost(db, answered)).toBe(true)
+  expect(await ledger.settleLost(db, underWay)).toBe(false)
 })
 
 test('receipts come in pages, newest first, none twice and none left out', async () => {

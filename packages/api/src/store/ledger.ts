@@ -101,24 +101,24 @@ export async function settleLost(db: Db, id: string): Promise<boolean> {
 }
 
 /**
- * Releases the reservations that a crash left open, by the database's clock. `ageMs` must be longer than any work can
- * take. Returns their ids.
+ * Ends the reservations that a crash left open, by the database's clock: work whose answer is kept for whoever asks again
+ * is captured, everything else is given back. `ageMs` must be longer than any work can take. Returns their ids.
  */
-export async function releaseAbandoned(db: Db, ageMs: number): Promise<string[]> {
-  const open = await db
-    .selectFrom('ledger_reservation')
-    .select('reservation_id')
-    .where('settled_at', 'is', null)
-    .where('created_at', '<', sql<Date>`now() - ${ageMs} * interval '1 millisecond'`)
-    .orderBy('created_at')
-    .limit(1_000)
-    .execute()
-  const released: string[] = []
-  for (const { reservation_id } of open) {
-    const settlement = await release(db, reservation_id)
-    if (!settlement.replayed) released.push(reservation_id)
+export async function settleAbandoned(db: Db, ageMs: number): Promise<string[]> {
+  const { rows: open } = await sql<{ id: string; answered: boolean }>`
+    select reservation_id as id, exists (
+      select from idempotency i
+      where i.account_id = r.account_id and i.work_id = r.reservation_id and i.status is not null
+    ) as answered
+    from ledger_reservation r
+    where settled_at is null and created_at < now() - ${ageMs} * interval '1 millisecond'
+    order by created_at limit 1000`.execute(db)
+  const settled: string[] = []
+  for (const { id, answered } of open) {
+    const { replayed } = await settle(db, id, answered ? null : 0n, {})
+    if (!replayed) settled.push(id)
   }
-  return released
+  return settled
 }
 
 export interface Charge extends Spending {

@@ -3,7 +3,7 @@ import type { Jack } from '../jack.ts'
 import { keptDays } from '../Project.ts'
 import * as deployments from '../store/deployments.ts'
 import * as idempotency from '../store/idempotency.ts'
-import { releaseAbandoned } from '../store/ledger.ts'
+import { settleAbandoned } from '../store/ledger.ts'
 import * as logs from '../store/logs.ts'
 import { sinceLast } from '../store/periodic.ts'
 import * as projects from '../store/projects.ts'
@@ -28,7 +28,7 @@ export async function sweep(jack: Jack): Promise<void> {
     jack.log.info({ projectId: project.projectId }, 'expired project deleted')
     await deleteProject(jack, project, (it) => it.status === 'expired')
   }
-  await releaseAbandoned(jack.db, 5 * minute)
+  await settleAbandoned(jack.db, 5 * minute)
   await idempotency.forgetOld(jack.db, ago(day))
   // Some replica's clock may be behind, and take them for good still.
   await forgetChallenges(jack.db, ago(hour))

@@ -197,7 +197,7 @@ describe('one data directory', () => {
       await spend(0, (ended) => ended)
 
       await withDatabase(postgres.connection, async (db) => {
-        await ledger.releaseAbandoned(db, -1_000)
+        await ledger.settleAbandoned(db, -1_000)
         expect(await audit(db)).toEqual([])
         const { rows } = await sql<{ transfer_id: string }>`
         select transfer_id from ledger_transfer where kind = 'execution'`.execute(db)
