@@ -31,6 +31,8 @@ export type Funding =
   | {
       kind: 'charge'
       charge: Charge
+      /** Under which the work is asked for. */
+      key?: string
       /** The transaction on chain, once it is paid. */
       paidBy: Hex | null
     }

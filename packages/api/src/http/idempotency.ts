@@ -7,6 +7,7 @@ import { isPaymentProblem } from '../payments/problems.ts'
 import { databaseGone } from '../store/database.ts'
 import type { Claim } from '../store/idempotency.ts'
 import * as idempotency from '../store/idempotency.ts'
+import { payOnce } from '../verbs/pay-once.ts'
 import { asJackError, problemOf } from './problem.ts'
 
 export type Work = (claim: Claim) => Promise<Answer>
@@ -52,6 +53,7 @@ export async function once(
     return { status, body: opened(jack, payer, key, body), receipt, replayed: true }
   }
   try {
+    await payOnce(jack, payer, key)
     const answer = await work(begun.claim)
     keep(jack, payer, key, fingerprint, answer)
     return { ...answer, replayed: false }

@@ -2,7 +2,8 @@ import { localFetch } from '@jackcloud/sdk/node'
 import { sql } from 'kysely'
 import { Mppx, tempo } from 'mppx/client'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { clientOf, newWallet, testChain } from '../payments/localnet/testing.ts'
+import { JackError } from '../Errors.ts'
+import { balanceOf, clientOf, newWallet, testChain } from '../payments/localnet/testing.ts'
 import { findByAddress } from '../store/accounts.ts'
 import { audit } from '../store/ledgerAudit.ts'
 import { list } from '../store/sessions.ts'
@@ -154,6 +155,38 @@ test('a session that is closed is gone, for a program under a key as for a deplo
     expect(again.status).toBe(410)
     expect((await again.json()).type).toMatch(/session\/channel-finalized$/)
   }
+})
+
+test('more that was deposited, and that nobody noted, is found when a voucher needs it', async () => {
+  const { account, fetch } = await payer('session')
+  await fetch('POST', '/execute', program)
+  const [session] = await sessionsOf(account)
+  await sql`update session set deposit_micro_usd = 10000 where session_id = ${session?.sessionId}`.execute(
+    cloud.jack.db,
+  )
+  for (const key of [{}, { 'idempotency-key': 'more' }])
+    expect((await fetch('POST', '/execute', program, key)).status).toBe(200)
+  expect((await fetch('POST', '/v1/balance', { amount_usd: '1' })).status).toBe(200)
+  expect((await sessionsOf(account))[0]?.depositMicroUsd).toBe(5_000_000n)
+})
+
+test('who signs another charge for what was asked under the same key pays once', async () => {
+  const { account, fetch } = await payer('charge')
+  const { engine } = cloud.jack
+  const { execute } = engine
+  engine.execute = async () => {
+    engine.execute = execute
+    throw new JackError('unavailable', 'There is no room.')
+  }
+  const key = { 'idempotency-key': 'once' }
+  expect((await fetch('POST', '/execute', program, key)).status).toBe(503)
+  const before = await balanceOf(await chain(), account.address)
+  const again = await fetch('POST', '/execute', program, key)
+  expect(await again.json()).toMatchObject({ result: 42, charged_usd: '0.010000' })
+  expect(await balanceOf(await chain(), account.address)).toBe(before)
+  // Under another key it is another request.
+  await fetch('POST', '/execute', program, { 'idempotency-key': 'twice' })
+  expect(await balanceOf(await chain(), account.address)).toBeLessThan(before)
 })
 
 test('a hundred calls at once on one session are all answered, and each is paid once', async () => {

@@ -6,13 +6,14 @@ import type { Jack } from '../jack.ts'
 import { type Payer, requireScope } from '../Payer.ts'
 import { isSession, requireMatch } from '../payments/match.ts'
 import type { Offer, Presented, Price } from '../payments/Payments.ts'
-import { isPayable, paymentProblem, sessionProblem } from '../payments/problems.ts'
+import { isPayable, paymentProblem } from '../payments/problems.ts'
 import type { Voucher } from '../Session.ts'
 import * as sessions from '../store/sessions.ts'
 import { type Management, manageSession } from '../verbs/manage-session.ts'
 import { openSession } from '../verbs/open-session.ts'
 import { payerOf } from '../verbs/payer-of.ts'
 import { requirePayments } from '../verbs/require-payments.ts'
+import { takeVoucher } from '../verbs/take-voucher.ts'
 import { isPayment, requirePayer } from './authenticate.ts'
 import type { Door } from './Door.ts'
 
@@ -108,16 +109,10 @@ export async function identify(c: Context<Door>, jack: Jack, it: Purchase): Prom
   // Of anything but a new program something is told before the voucher is taken.
   const early = it.operation.price !== 'execution' || c.req.header('idempotency-key') !== undefined
   if (early && (presented.kind === 'voucher' || presented.kind === 'open'))
-    await requireVoucher(jack, presented.voucher, presented.amountMicroUsd)
+    await takeVoucher(jack, presented.voucher, (it) =>
+      sessions.require(jack.db, it, presented.amountMicroUsd),
+    )
   return payerOf(jack, presented)
-}
-
-async function requireVoucher(jack: Jack, voucher: Voucher, microUsd: bigint): Promise<void> {
-  try {
-    await sessions.require(jack.db, voucher, microUsd)
-  } catch (error) {
-    throw sessionProblem(error)
-  }
 }
 
 /**
@@ -206,11 +201,8 @@ export async function receiptOf(jack: Jack, payer: Payer | null): Promise<string
   if (funding.kind !== 'session') return null
   if (!funding.accepted) {
     const openTx = await openSession(jack, payer, funding)
-    try {
-      funding.accepted = { ...(await sessions.pay(jack.db, funding.voucher, null)), openTx }
-    } catch (error) {
-      throw sessionProblem(error)
-    }
+    const accept = (voucher: Voucher) => sessions.pay(jack.db, voucher, null)
+    funding.accepted = { ...(await takeVoucher(jack, funding.voucher, accept)), openTx }
   }
   const { accepted, voucher } = funding
   return jack.payments.receipt({

@@ -128,6 +128,9 @@ export interface Payments {
    */
   findCharge(charge: Pick<Charge, 'payer' | 'challengeId' | 'amountMicroUsd'>): Promise<Hex | null>
 
+  /** Whether the time of a charge is over: what the chain has not taken by now it never will. */
+  isOver(charge: Pick<Charge, 'credential'>): Promise<boolean>
+
   /** Every channel that the chain says was opened to our payee, oldest first. For reconciliation. */
   openedChannels(since?: Date): Promise<OpenedChannel[]>
 

@@ -1,8 +1,9 @@
-import { sql } from 'kysely'
+import { type Selectable, sql } from 'kysely'
 import type { Charge, ChargeState } from '../Charge.ts'
 import type { BookedCharge } from '../Reconciliation.ts'
 import type { Hex } from '../Session.ts'
 import type { Db } from './database.ts'
+import type { ChargeTable } from './schema.ts'
 
 /*
  * One-off charges, by challenge. A charge pays for one piece of work, which holds it from before it begins. After work
@@ -26,14 +27,21 @@ export interface KnownCharge {
 export async function take(
   db: Db,
   charge: Charge,
-  it: { workId: string; accountId: string; creditAccountId: string },
+  it: {
+    workId: string
+    accountId: string
+    creditAccountId: string
+    /** Under which the work was asked for. */
+    key?: string | undefined
+  },
   now: Date,
 ): Promise<ChargeState | null> {
   const { rows } = await sql<{ state: ChargeState }>`
     insert into charge as had (challenge_id, tx_hash, account_id, credit_account_id, work_id, amount_micro_usd, scope,
-      credential, state, created_at)
+      credential, key, state, created_at)
     values (${charge.challengeId}, ${charge.txHash}, ${it.accountId}, ${it.creditAccountId}, ${it.workId},
-      ${charge.amountMicroUsd}, ${charge.scope}, ${charge.credential}, 'authorized', ${now})
+      ${charge.amountMicroUsd}, ${charge.scope}, ${charge.credential}, ${it.key ?? null},
+      'authorized', ${now})
     on conflict (challenge_id) do update set work_id = excluded.work_id
       where had.credential = excluded.credential and had.credit_account_id = excluded.credit_account_id
         and (had.work_id is null or had.work_id = excluded.work_id or exists (select from ledger_reservation r
@@ -118,29 +126,65 @@ export async function settled(
 
 /** Charges of which nobody knows what became, oldest first. */
 export async function unsettled(db: Db, before: Date): Promise<KnownCharge[]> {
-  const rows = await db
-    .selectFrom('charge')
-    .innerJoin('account', 'account.account_id', 'charge.account_id')
-    .selectAll('charge')
-    .select('account.address')
+  const rows = await known(db)
     .where('state', 'in', ['authorized', 'broadcasting'])
     .where('charge.created_at', '<', before)
     .orderBy('charge.created_at')
     .limit(500)
     .execute()
-  return rows.map((row) => ({
-    challengeId: row.challenge_id,
-    accountId: row.account_id,
-    creditAccountId: row.credit_account_id,
-    payer: row.address as Hex,
-    amountMicroUsd: row.amount_micro_usd,
-    txHash: row.tx_hash as Hex,
-    credential: row.credential,
-    scope: row.scope,
-    state: row.state,
-    createdAt: row.created_at,
-  }))
+  return rows.map(toKnown)
 }
+
+/** Other charges that were sent for what was asked under a key, those that are surely paid first. */
+export async function sentFor(
+  db: Db,
+  accountId: string,
+  key: string,
+  { challengeId, scope, amountMicroUsd }: Charge,
+  since: Date,
+): Promise<KnownCharge[]> {
+  const rows = await known(db)
+    .where('charge.account_id', '=', accountId)
+    .where('key', '=', key)
+    .where('challenge_id', '<>', challengeId)
+    .where('scope', '=', scope)
+    .where('amount_micro_usd', '=', amountMicroUsd)
+    .where('state', 'in', ['broadcasting', 'paid'])
+    .where('charge.created_at', '>', since)
+    .orderBy('state', 'desc')
+    .execute()
+  return rows.map(toKnown)
+}
+
+/** What is known of a charge, or undefined. */
+export async function stateOf(db: Db, challengeId: string): Promise<ChargeState | undefined> {
+  const row = await db
+    .selectFrom('charge')
+    .select('state')
+    .where('challenge_id', '=', challengeId)
+    .executeTakeFirst()
+  return row?.state
+}
+
+const known = (db: Db) =>
+  db
+    .selectFrom('charge')
+    .innerJoin('account', 'account.account_id', 'charge.account_id')
+    .selectAll('charge')
+    .select('account.address')
+
+const toKnown = (row: Selectable<ChargeTable> & { address: string | null }): KnownCharge => ({
+  challengeId: row.challenge_id,
+  accountId: row.account_id,
+  creditAccountId: row.credit_account_id,
+  payer: row.address as Hex,
+  amountMicroUsd: row.amount_micro_usd,
+  txHash: row.tx_hash as Hex,
+  credential: row.credential,
+  scope: row.scope,
+  state: row.state,
+  createdAt: row.created_at,
+})
 
 /** Every charge that there ever was, for reconciliation. */
 export async function booked(db: Db): Promise<BookedCharge[]> {

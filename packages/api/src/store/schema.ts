@@ -128,6 +128,7 @@ export interface ChargeTable {
   amount_micro_usd: bigint
   scope: string
   credential: string
+  key: string | null
   state: ChargeState
   created_at: Date
   settled_at: Date | null

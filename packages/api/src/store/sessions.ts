@@ -175,7 +175,7 @@ export async function begin(
   return (await findByChannel(db, it.channelId)) as Session
 }
 
-/** The channel is open on chain. */
+/** The channel is open on chain. Whoever comes second may still know by which transaction. */
 export async function opened(
   db: Db,
   channelId: Hex,
@@ -183,9 +183,14 @@ export async function opened(
 ): Promise<void> {
   await db
     .updateTable('session')
-    .set({ status: 'open', deposit_micro_usd: it.depositMicroUsd, open_tx: it.openTx })
+    .set({
+      status: sql`case status when 'opening' then 'open' else status end`,
+      deposit_micro_usd: sql`greatest(deposit_micro_usd, ${it.depositMicroUsd})`,
+      open_tx: it.openTx,
+    })
     .where('channel_id', '=', channelId)
-    .where('status', '=', 'opening')
+    .where('open_tx', 'is', null)
+    .where('status', 'in', ['opening', 'open'])
     .execute()
 }
 

@@ -16,7 +16,7 @@ import { stillSuspended } from '../Suspension.ts'
 import type { Db } from '../store/database.ts'
 import * as deployments from '../store/deployments.ts'
 import type { Claim } from '../store/idempotency.ts'
-import { capture } from '../store/ledger.ts'
+import { capture, settleLost } from '../store/ledger.ts'
 import * as projects from '../store/projects.ts'
 import { include } from '../store/runtime.ts'
 import { forgetStrikes } from '../store/suspensions.ts'
@@ -66,6 +66,8 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
       chargedMicroUsd: terms.priceMicroUsd,
     })
   }
+  // It did not, so that what it held pays for this one.
+  if (it.claim.repeated) await settleLost(jack.db, it.claim.workId)
   if (existing) requireUpdatable(existing, manifest)
   if (existing && (await isLive(jack, existing, digest, manifest))) {
     const { projectId } = existing

@@ -1,13 +1,14 @@
 import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import type { Payer } from '../Payer.ts'
-import { sessionProblem } from '../payments/problems.ts'
+import type { Voucher } from '../Session.ts'
 import { grant } from '../store/ledger.ts'
 import * as projects from '../store/projects.ts'
 import * as sessions from '../store/sessions.ts'
 import { collectCharge, release, takeCharge } from './hold.ts'
 import { openSession } from './open-session.ts'
 import { resumeProjects } from './resume-projects.ts'
+import { takeVoucher } from './take-voucher.ts'
 
 export interface Funding {
   /** Of this step: the same one adds once. */
@@ -33,15 +34,17 @@ export async function fund(jack: Jack, payer: Payer, it: Funding): Promise<strin
       break
     case 'session': {
       const openTx = await openSession(jack, payer, funding)
-      try {
-        funding.accepted = { ...(await sessions.fund(jack.db, funding.voucher, it)), openTx }
-      } catch (error) {
-        throw sessionProblem(error)
-      }
+      const add = (voucher: Voucher) => sessions.fund(jack.db, voucher, it)
+      funding.accepted = { ...(await takeVoucher(jack, funding.voucher, add)), openTx }
       break
     }
     case 'charge': {
-      const taken = { workId: it.id, accountId: payer.accountId, creditAccountId: it.accountId }
+      const taken = {
+        workId: it.id,
+        accountId: payer.accountId,
+        creditAccountId: it.accountId,
+        key: funding.key,
+      }
       await takeCharge(jack, funding.charge, taken)
       const credit = { accountId: it.accountId, ...(it.projectId && { projectId: it.projectId }) }
       try {

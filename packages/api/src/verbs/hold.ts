@@ -1,15 +1,19 @@
+import type { Charge } from '../Charge.ts'
 import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import type { ChargeKind } from '../Ledger.ts'
 import { type Payer, spendingToken } from '../Payer.ts'
 import { ChargeFailed, type Payments } from '../payments/Payments.ts'
-import { paymentProblem, sessionProblem } from '../payments/problems.ts'
+import { paymentProblem } from '../payments/problems.ts'
+import type { Voucher } from '../Session.ts'
 import * as charges from '../store/charges.ts'
 import type { Db } from '../store/database.ts'
 import * as ledger from '../store/ledger.ts'
 import * as sessions from '../store/sessions.ts'
+import { lookUpCharge } from './look-up-charge.ts'
 import { openSession } from './open-session.ts'
 import { requirePayments } from './require-payments.ts'
+import { takeVoucher } from './take-voucher.ts'
 
 export interface Work {
   /** Of the reservation; the same one takes once. */
@@ -41,12 +45,8 @@ export async function reserve(
       return
     case 'session': {
       const openTx = funding.opening && (await openSession(jack, payer, funding))
-      try {
-        const accepted = await sessions.pay(jack.db, funding.voucher, work)
-        funding.accepted = { ...accepted, openTx }
-      } catch (error) {
-        throw sessionProblem(error)
-      }
+      const pay = (voucher: Voucher) => sessions.pay(jack.db, voucher, work)
+      funding.accepted = { ...(await takeVoucher(jack, funding.voucher, pay)), openTx }
       return
     }
     case 'charge':
@@ -54,6 +54,7 @@ export async function reserve(
         workId: work.id,
         accountId,
         creditAccountId: accountId,
+        key: funding.key,
       })
   }
 }
@@ -61,21 +62,16 @@ export async function reserve(
 /** Takes a charge that the chain would take for work. Throws when other work has it, and when it can not be paid. */
 export async function takeCharge(
   jack: Jack,
-  charge: Parameters<typeof charges.take>[1],
+  charge: Charge,
   it: Parameters<typeof charges.take>[2],
 ): Promise<void> {
-  const payments = requirePayments(jack)
-  await payments.validateCharge(charge)
+  // What was sent before is no longer to be judged.
+  const before = await charges.stateOf(jack.db, charge.challengeId)
+  if (before === undefined || before === 'authorized')
+    await requirePayments(jack).validateCharge(charge)
   const state = await charges.take(jack.db, charge, it, jack.now())
   if (state === null) throw chargeUsed()
   if (state === 'failed') throw chargeFailed()
-  if (state !== 'broadcasting') return
-  try {
-    if (!(await payments.findCharge(charge))) throw chargeUnderWay()
-  } catch (error) {
-    await charges.leave(jack.db, it.workId)
-    throw error
-  }
 }
 
 const chargeUsed = () =>
@@ -100,7 +96,7 @@ export async function collect(jack: Jack, payer: Payer, work: Work): Promise<voi
 /** Sends a charge for work that took it, and adds it to a balance. Once, however often it is asked for. */
 export async function collectCharge(
   jack: Jack,
-  charge: Parameters<typeof charges.take>[1],
+  charge: Charge,
   workId: string,
   credit: { accountId: string; projectId?: string; also?(db: Db): Promise<unknown> },
 ): Promise<`0x${string}`> {
@@ -109,8 +105,9 @@ export async function collectCharge(
   const sending = await charges.beginSending(jack.db, challengeId, workId)
   if (sending === null) throw chargeUsed()
   const txHash =
-    sending === 'begun' ? await send(jack, payments, charge) : await payments.findCharge(charge)
-  if (!txHash) throw chargeUnderWay()
+    sending === 'begun'
+      ? await send(jack, payments, charge)
+      : await sendAgain(jack, payments, charge)
   await jack.db.transaction().execute(async (db) => {
     await charges.settled(db, challengeId, 'paid', jack.now(), txHash)
     await creditCharge(db, {
@@ -145,13 +142,25 @@ export async function creditCharge(
   })
 }
 
-async function send(jack: Jack, payments: Payments, charge: Parameters<typeof charges.take>[1]) {
+async function send(jack: Jack, payments: Payments, charge: Charge) {
   try {
     return await payments.sendCharge(charge)
   } catch (error) {
     if (!(error instanceof ChargeFailed)) throw error
     await charges.notSent(jack.db, charge.challengeId)
     throw chargeFailed(error)
+  }
+}
+
+/** It was sent before, or was about to be. The chain takes it once, however often it is sent. */
+async function sendAgain(jack: Jack, payments: Payments, charge: Charge) {
+  const found = await lookUpCharge(jack, charge)
+  if (found === 'failed') throw chargeFailed()
+  if (found) return found
+  try {
+    return await payments.sendCharge(charge)
+  } catch (cause) {
+    throw chargeUnderWay(cause)
   }
 }
 
@@ -165,10 +174,11 @@ const chargeFailed = (cause?: unknown) =>
     },
   )
 
-const chargeUnderWay = () =>
+const chargeUnderWay = (cause: unknown) =>
   new JackError('unavailable', 'This payment is under way, and nobody knows yet how it ends.', {
     hint: 'Send the same request again: it is not paid twice.',
     retryAfterSeconds: 2,
+    cause,
   })
 
 /**

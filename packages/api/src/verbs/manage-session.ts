@@ -2,12 +2,13 @@ import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import { walletPayer } from '../Payer.ts'
 import type { Presented } from '../payments/Payments.ts'
-import { paymentProblem, sessionProblem } from '../payments/problems.ts'
+import { paymentProblem } from '../payments/problems.ts'
 import type { Authorization, Hex } from '../Session.ts'
 import * as sessions from '../store/sessions.ts'
 import { closeSession } from './close-session.ts'
 import { openSession } from './open-session.ts'
 import { requirePayments } from './require-payments.ts'
+import { takeVoucher } from './take-voucher.ts'
 
 export type Management = Extract<Presented, { kind: 'open' | 'voucher' | 'top-up' | 'close' }>
 
@@ -55,11 +56,8 @@ export async function manageSession(
       opening,
     })
   }
-  try {
-    return { ...(await sessions.pay(jack.db, voucher, null)), channelId: voucher.channelId, txHash }
-  } catch (error) {
-    throw sessionProblem(error)
-  }
+  const accepted = await takeVoucher(jack, voucher, (it) => sessions.pay(jack.db, it, null))
+  return { ...accepted, channelId: voucher.channelId, txHash }
 }
 
 async function current(jack: Jack, channelId: Hex) {

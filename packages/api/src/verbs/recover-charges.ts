@@ -1,7 +1,7 @@
 import type { Jack } from '../jack.ts'
-import type { Payments } from '../payments/Payments.ts'
 import * as charges from '../store/charges.ts'
 import { creditCharge } from './hold.ts'
+import { lookUpCharge } from './look-up-charge.ts'
 import { resumeProjects } from './resume-projects.ts'
 
 /**
@@ -13,16 +13,17 @@ export async function recoverCharges(jack: Jack): Promise<void> {
   const now = jack.now()
   for (const it of await charges.unsettled(jack.db, new Date(now.getTime() - seenAfterMs))) {
     try {
-      await recover(jack, jack.payments, it)
+      await recover(jack, it)
     } catch (err) {
       jack.log.error({ err, challengeId: it.challengeId }, 'a charge could not be looked up yet')
     }
   }
 }
 
-async function recover(jack: Jack, payments: Payments, it: charges.KnownCharge): Promise<void> {
+async function recover(jack: Jack, it: charges.KnownCharge): Promise<void> {
   const now = jack.now()
-  const txHash = await payments.findCharge(it)
+  const txHash = await lookUpCharge(jack, it)
+  if (txHash === 'failed') return
   if (txHash) {
     await jack.db.transaction().execute(async (db) => {
       if (!(await charges.settled(db, it.challengeId, 'paid', now, txHash))) return
@@ -37,5 +38,5 @@ async function recover(jack: Jack, payments: Payments, it: charges.KnownCharge):
 
 /** Whoever sends a charge now may still be waiting for it. */
 const seenAfterMs = 60_000
-/** A challenge is good for five minutes, and the transaction for less. */
+/** A challenge is good for five minutes, and a transaction of most clients for less. */
 const hopelessAfterMs = 600_000

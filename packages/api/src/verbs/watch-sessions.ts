@@ -35,10 +35,9 @@ async function lookAtOpening(
   { sessionId, channelId, openedAt }: Session,
   { depositMicroUsd }: ChannelState,
 ): Promise<void> {
-  if (age(jack, openedAt) < 2 * minute) return
   if (depositMicroUsd > 0n)
     await sessions.opened(jack.db, channelId, { depositMicroUsd, openTx: null })
-  else await sessions.forget(jack.db, sessionId)
+  else if (age(jack, openedAt) >= 2 * minute) await sessions.forget(jack.db, sessionId)
 }
 
 async function lookAtOpen(

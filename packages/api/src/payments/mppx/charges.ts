@@ -1,7 +1,8 @@
 import { Credential } from 'mppx'
 import { Store, tempo } from 'mppx/server'
 import { parseAbiItem } from 'viem'
-import { getBlockNumber, getLogs } from 'viem/actions'
+import { getBlock, getBlockNumber, getLogs } from 'viem/actions'
+import { Transaction } from 'viem/tempo'
 import type { Charge } from '../../Charge.ts'
 import { JackError } from '../../Errors.ts'
 import type { Hex } from '../../Session.ts'
@@ -87,6 +88,19 @@ async function transfers(client: ChainClient, config: PaymentsConfig, from: Hex)
       cause: withoutData(cause),
     })
   }
+}
+
+/** Whether the chain can not take a charge any more, since its nonce has expired. */
+export async function isOver(
+  client: ChainClient,
+  { credential }: Pick<Charge, 'credential'>,
+): Promise<boolean> {
+  const { payload } = Credential.deserialize<{ signature: Hex }>(credential)
+  const { validBefore } = Transaction.deserialize(payload.signature as never) as {
+    validBefore?: number | undefined
+  }
+  if (validBefore === undefined) return false
+  return (await getBlock(client)).timestamp >= validBefore
 }
 
 /** Blocks; a charge can be sent for a minute at most, and a recovery comes soon after. */

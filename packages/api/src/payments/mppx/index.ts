@@ -7,7 +7,7 @@ import { booksOf } from './books.ts'
 import { chainOf } from './chains.ts'
 import { challengesOf, priceTagsOf } from './challenges.ts'
 import { channelsOf } from './channels.ts'
-import { findCharge, sendCharge, validateCharge } from './charges.ts'
+import { findCharge, isOver, sendCharge, validateCharge } from './charges.ts'
 import type { ChainClient, PaymentsConfig } from './config.ts'
 import { isOurs, readCredential } from './credentials.ts'
 import { openChannel, topUpChannel } from './opening.ts'
@@ -99,5 +99,6 @@ export function createPayments(
     validateCharge: (charge) => validateCharge(client, config, charge),
     sendCharge: (charge) => sendCharge(client, config, charge),
     findCharge: (charge) => findCharge(client, config, charge),
+    isOver: (charge) => isOver(client, charge),
   })
 }

@@ -61,5 +61,13 @@ function rethrown(error: unknown): never {
   if (error instanceof JackError) throw error
   if (error instanceof ChargeFailed)
     throw new ChargeFailed(error.message, { cause: withoutData(error.cause) })
+  if (isUnreachable(error)) throw unreachable(error)
   throw withoutData(error)
 }
+
+const unreachable = (cause: unknown): JackError =>
+  new JackError('unavailable', 'The chain does not answer.', {
+    hint: 'Send the same request again: what was paid is not paid twice.',
+    retryAfterSeconds: 2,
+    cause: withoutData(cause),
+  })

@@ -74,11 +74,13 @@ create table charge (
   amount_micro_usd bigint not null check (amount_micro_usd > 0),
   scope text not null,
   credential text not null,
+  key text, -- under which the work was asked for
   state text not null check (state in ('authorized', 'broadcasting', 'paid', 'failed')),
   created_at timestamptz not null,
   settled_at timestamptz
 );
 create index charge_unsettled on charge (created_at) where state in ('authorized', 'broadcasting');
+create index charge_key on charge (account_id, key);
 
 alter table idempotency add column receipt text;
 
