@@ -379,6 +379,10 @@ async function world() {
   const at = (index: number) => all[index] as (typeof all)[0]
   const workName = (id: number) => (id < 15 ? `${round}w${id}` : `${round}r${id - 15}`)
 
+  /** Work that there is, if there is any. */
+  const someWork = (id: number) =>
+    [...model.work.keys()][id % Math.max(1, model.work.size)] ?? workName(id)
+
   async function real(it: Step): Promise<unknown> {
     switch (it.do) {
       case 'pay':
@@ -399,7 +403,7 @@ async function world() {
           accountId: at(it.whose).accountId,
         })
       case 'settle':
-        return settle(workName(it.id), it.amount)
+        return settle(someWork(it.id), it.amount)
       case 'reserve': {
         const { rows } = await sql<{ outcome: string }>`select outcome from ledger_reserve(
           ${`${round}r${it.id}`}, ${at(it.whose).accountId}, ${it.amount}, 'deploy', null, null, null, null)`.execute(
@@ -415,11 +419,13 @@ async function world() {
         return rows[0]?.outcome
       }
       case 'settled on chain':
-        await sql`update session s set settled_micro_usd = greatest(settled_micro_usd, (
+        for (const { accountId } of all)
+          await sql`select session_normalize(${accountId})`.execute(db)
+        await sql`update session s set settled_micro_usd = greatest(settled_micro_usd, floor((
             committed_micro_usd
             - (select coalesce(sum(amount_micro_usd), 0) from ledger_reservation r where r.session_id = s.session_id and settled_at is null)
             - (select coalesce(sum(unused_micro_usd), 0) from session_grant g where g.session_id = s.session_id)
-          ) * ${it.part}::int / 100)
+          ) * ${it.part}::int / 100))
           where session_id = ${at(it.which).sessionId} and status = 'open'`.execute(db)
         return
       case 'top up':
@@ -461,7 +467,7 @@ async function world() {
           it.amount,
         )
       case 'settle':
-        return model.settle(workName(it.id), it.amount)
+        return model.settle(someWork(it.id), it.amount)
       case 'reserve': {
         const id = `${round}r${it.id}`
         const { purse } = at(it.whose)
