@@ -85,7 +85,7 @@ test('a map that takes too long or too much memory costs its own version, once, 
   expect(await mapped(line(stack, 'dep_huge'))).toEqual([stack])
   expect(loads).toEqual(['dep_huge'])
   await expect
-    .poll(() => mapped(line(stack, 'dep_good')))
+    .poll(() => mapped(line(stack, 'dep_good')), { timeout: 10_000 })
     .toEqual([stack.replace('index.js', 'a.ts')])
 }, 60_000)
 

@@ -215,6 +215,22 @@ test('a caller who leaves ends the program, and pays for it once it has started'
   expect(await cloud.balance()).toBeCloseTo(before - 0.01, 6)
 })
 
+test('who leaves and asks again under the same key pays once', async () => {
+  const before = await cloud.balance()
+  const body = JSON.stringify({
+    code: 'export const run = () => new Promise((done) => setTimeout(done, 1000, "done"))',
+  })
+  const headers = { authorization: `Bearer ${cloud.token}`, 'idempotency-key': 'left' }
+  const ask = (signal?: AbortSignal) =>
+    fetch(`${cloud.url}/execute`, { method: 'POST', headers, body, ...(signal && { signal }) })
+  await expect(ask(AbortSignal.timeout(300))).rejects.toThrow()
+  await expect.poll(async () => (await ask()).status, { timeout: 10_000 }).toBe(200)
+  await expect
+    .poll(async () => (await cloud.api('GET', '/v1/balance')).json.held_usd)
+    .toBe('0.000000')
+  expect(await cloud.balance()).toBeCloseTo(before - 0.01, 6)
+})
+
 test('a quote says what it would cost and charges nothing', async () => {
   const before = await cloud.balance()
   const { json } = await cloud.api('POST', '/v1/quote', { code: 'export const run = () => 1' })

@@ -69,7 +69,7 @@ export async function once(
       const body = JSON.stringify(problemOf(known, requestId))
       keep(jack, payer, key, fingerprint, { status: known.status, body })
     } else {
-      await idempotency.abandon(jack.relaxedDb, payer.accountId, key)
+      await idempotency.lose(jack.relaxedDb, payer.accountId, key)
     }
     throw error
   }

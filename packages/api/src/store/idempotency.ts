@@ -21,7 +21,7 @@ export interface Claim {
 
 /**
  * Claims a key for a request. Answers the stored answer when the same request was answered before, or a claim when
- * the caller shall do the work and then `finish`, `abandon` or `lose`.
+ * the caller shall do the work and then `finish` or `lose`.
  * Throws `idempotency_conflict` for another request under the key, `conflict` while the first is under way.
  */
 export async function begin(
@@ -78,17 +78,7 @@ export async function finish(
     .execute()
 }
 
-/** Frees the key of a request that changed nothing, so that a repeat does the work. */
-export async function abandon(db: Db, accountId: string, key: string): Promise<void> {
-  await db
-    .deleteFrom('idempotency')
-    .where('account_id', '=', accountId)
-    .where('key', '=', key)
-    .where('status', 'is', null)
-    .execute()
-}
-
-/** Lets a repeat take over a request of which nobody knows where it ended. */
+/** Lets a repeat take over a request that failed, or of which nobody knows where it ended. What it paid stays paid. */
 export async function lose(db: Db, accountId: string, key: string): Promise<void> {
   await db
     .updateTable('idempotency')
