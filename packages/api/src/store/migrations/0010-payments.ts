@@ -105,23 +105,30 @@ create index ledger_transfer_session_id on ledger_transfer (session_id) where se
 -- Why a session does not take a voucher for so much; null when it does. A voucher pays once, and so does a challenge; and
 -- once more when what it paid for was not delivered. Vouchers that were settled are on chain for everybody to read.
 create function session_refusal(p_it session, p_challenge text, p_cumulative bigint, p_amount bigint)
-returns text language sql stable as $$
-  select case
-    when p_it.status <> 'open' then 'closed'
-    when p_cumulative > p_it.deposit_micro_usd then 'over_deposit'
-    when p_cumulative <= p_it.settled_micro_usd then 'used'
-    when exists (select from voucher where challenge_id = p_challenge and (session_id <> p_it.session_id or work_id is null))
-      then 'used'
-    when exists (
-      select from voucher v
-      where v.session_id = p_it.session_id and work_id is not null
-        and (v.challenge_id = p_challenge or v.cumulative_micro_usd = p_cumulative)
-        and not exists (select from ledger_reservation r
-          where r.reservation_id = v.work_id and r.captured_micro_usd = 0)
-    ) then 'used'
-    when p_amount > greatest(p_it.authorized_micro_usd, p_cumulative) - p_it.committed_micro_usd then 'insufficient'
-  end
-$$;
+returns text language plpgsql stable as $$
+begin
+  if p_it.status <> 'open' then return 'closed'; end if;
+  if p_cumulative > p_it.deposit_micro_usd then return 'over_deposit'; end if;
+  if p_cumulative <= p_it.settled_micro_usd then return 'used'; end if;
+  -- Two questions, so that each has its index however many vouchers there are.
+  if exists (
+    select from voucher v where v.challenge_id = p_challenge
+      and (v.session_id <> p_it.session_id or v.work_id is null or voucher_is_spent(v.work_id))
+  ) or exists (
+    select from voucher v where v.session_id = p_it.session_id and v.cumulative_micro_usd = p_cumulative
+      and v.work_id is not null and voucher_is_spent(v.work_id)
+  ) then return 'used'; end if;
+  if p_amount > greatest(p_it.authorized_micro_usd, p_cumulative) - p_it.committed_micro_usd then
+    return 'insufficient';
+  end if;
+  return null;
+end $$;
+
+-- Whether what a voucher paid for was delivered, or may still be.
+create function voucher_is_spent(p_work text) returns boolean language plpgsql stable as $$
+begin
+  return not exists (select from ledger_reservation where reservation_id = p_work and captured_micro_usd = 0);
+end $$;
 
 -- Accepts a voucher and, unless p_id is null, sets aside p_amount of the session for work.
 create function session_pay(
@@ -245,7 +252,8 @@ end $$;
 
 -- Captures many reservations, each in full. What was settled before stays as it is. What a session pays was committed
 -- when it was reserved: it is not locked, and whoever pays by it in the meantime does not wait.
-create function ledger_capture(p_ids text[]) returns void language plpgsql as $$
+-- Plans are made when tables are small, and used when they are not.
+create function ledger_capture(p_ids text[]) returns void language plpgsql set enable_seqscan = off as $$
 declare
   v_done bigint;
 begin
