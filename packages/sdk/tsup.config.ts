@@ -1,7 +1,7 @@
 import { defineConfig } from 'tsup'
 
 export default defineConfig({
-  entry: ['src/index.ts', 'src/node.ts', 'src/wire/index.ts'],
+  entry: ['src/index.ts', 'src/node.ts', 'src/wire/index.ts', 'src/mcp/index.ts'],
   format: 'esm',
   target: 'node22',
   sourcemap: true,
