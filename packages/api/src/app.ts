@@ -1,8 +1,7 @@
 import { Hono } from 'hono'
 import { JackError } from './Errors.ts'
 import { accountDoor } from './http/account.ts'
-import { clientAddress } from './http/address.ts'
-import { authenticate, isPayment } from './http/authenticate.ts'
+import { callerOf, isPayment } from './http/authenticate.ts'
 import { cronsDoor } from './http/crons.ts'
 import type { Door } from './http/Door.ts'
 import { databasesDoor } from './http/databases.ts'
@@ -14,6 +13,7 @@ import { healthDoor } from './http/health.ts'
 import { rateLimits } from './http/limit.ts'
 import { llmsDoor } from './http/llms.ts'
 import { logsDoor } from './http/logs.ts'
+import { bearerChallenge } from './http/oauth/resources.ts'
 import { openApiDoor } from './http/openapi.ts'
 import { challengesFor } from './http/pay.ts'
 import { answerProblem, asJackError } from './http/problem.ts'
@@ -31,7 +31,7 @@ export function createApp(jack: Jack): Hono<Door> {
   app.use(async (c, next) => {
     const startedAt = performance.now()
     c.set('requestId', jack.newId('req'))
-    c.set('address', clientAddress(c.env.incoming, jack.config.trustedProxies))
+    c.set('address', c.env.address)
     c.set('payer', null)
     c.set('presented', null)
     c.set('offer', null)
@@ -40,6 +40,7 @@ export function createApp(jack: Jack): Hono<Door> {
     jack.log.info(
       {
         requestId: c.get('requestId'),
+        within: c.env.within?.requestId,
         accountId: c.get('payer')?.accountId,
         method: c.req.method,
         path: c.req.path,
@@ -56,7 +57,11 @@ export function createApp(jack: Jack): Hono<Door> {
     if (known.status >= 500) {
       jack.log.error({ err: error, cause: known.cause, requestId: c.get('requestId') }, known.code)
     }
-    return answerProblem(c, known, challengesFor(c, jack, known))
+    const challenges =
+      known.status === 401
+        ? [bearerChallenge(jack.urls.api, c.req.path)]
+        : challengesFor(c, jack, known)
+    return answerProblem(c, known, challenges)
   })
   app.notFound((c) =>
     answerProblem(
@@ -76,7 +81,7 @@ export function createApp(jack: Jack): Hono<Door> {
     if (isPayment(c.req.header('authorization') ?? ''))
       await jack.forgeries.require(c.get('address'))
     try {
-      c.set('payer', await authenticate(jack, c.req.header('authorization')))
+      c.set('payer', await callerOf(c, jack))
     } catch (error) {
       if (asJackError(error).code === 'unauthorized') await limits.wrongToken(c.get('address'))
       throw error

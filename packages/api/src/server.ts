@@ -39,10 +39,15 @@ function answerStarting(req: IncomingMessage, res: ServerResponse): void {
 
 /** Puts the API and the gateway behind a listener. */
 export function serve(server: Server, jack: Jack, app: Hono<Door>, gateway: Gateway): void {
-  const api = getRequestListener(app.fetch as (request: Request) => Promise<Response>, {
-    overrideGlobalObjects: false,
-  })
   const { trustedProxies } = jack.config
+  const api = getRequestListener(
+    (request, it) => {
+      const incoming = it.incoming as IncomingMessage
+      const address = clientAddress(incoming, trustedProxies)
+      return app.fetch(request, { address, body: incoming, incoming })
+    },
+    { overrideGlobalObjects: false },
+  )
   const clientOf = (req: Parameters<typeof clientAddress>[0]) => ({
     address: clientAddress(req, trustedProxies),
     scheme: clientScheme(req, trustedProxies),

@@ -1,13 +1,28 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Payer } from '../Payer.ts'
 import type { Offer, Presented } from '../payments/Payments.ts'
 
+/** How a request got to the doors. Whoever lets it in answers for what it says: none of it is believed of a header. */
+export interface Arrival {
+  /** Address of the client, seen through trusted proxies. */
+  address: string
+  /** What was sent with it, as it comes. */
+  body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>
+  /** The request itself, of one that came over a socket. */
+  incoming?: IncomingMessage
+  /** Of one that another request is answered with; see `inProcess`. */
+  within?: {
+    requestId: string
+    /** Who was found to be asking; null leaves it to the headers. */
+    payer: Payer | null
+  }
+}
+
 /** What the Hono app carries through a request. */
 export interface Door {
-  Bindings: { incoming: IncomingMessage; outgoing: ServerResponse }
+  Bindings: Arrival
   Variables: {
     requestId: string
-    /** Address of the client, seen through trusted proxies. */
     address: string
     /** Whose token it is. */
     payer: Payer | null

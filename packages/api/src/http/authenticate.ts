@@ -1,9 +1,15 @@
+import type { Context } from 'hono'
 import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import type { Payer } from '../Payer.ts'
+import type { Door } from './Door.ts'
+
+/** Whose request this is, as far as a token or the request that it is part of says. */
+export const callerOf = async (c: Context<Door>, jack: Jack): Promise<Payer | null> =>
+  c.env.within?.payer ?? authenticate(jack, c.req.header('authorization'))
 
 /** Who an Authorization header stands for; null without one. Throws `unauthorized` for one that is not good. */
-export async function authenticate(jack: Jack, header: string | undefined): Promise<Payer | null> {
+async function authenticate(jack: Jack, header: string | undefined): Promise<Payer | null> {
   if (header === undefined || isPayment(header)) return null
   const secret = /^bearer +(\S+)$/i.exec(header)?.[1]
   const payer = secret && (await jack.payers.find(secret, jack.now()))

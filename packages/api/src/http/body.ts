@@ -1,13 +1,15 @@
 import type { IncomingMessage } from 'node:http'
+import type { Context } from 'hono'
 import { JackError } from '../Errors.ts'
+import type { Door } from './Door.ts'
 
 /** The body of a request as text. Throws `body_too_large` as soon as it is, `invalid_request` when it is not UTF-8. */
-export async function readText(req: IncomingMessage, maxBytes: number): Promise<string> {
-  if (Number(req.headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes)
-  const chunks: Buffer[] = []
+export async function readText(c: Context<Door>, maxBytes: number): Promise<string> {
+  if (Number(c.req.header('content-length') ?? 0) > maxBytes) throw tooLarge(maxBytes)
+  const chunks: Uint8Array[] = []
   let sizeBytes = 0
   try {
-    for await (const chunk of req as AsyncIterable<Buffer>) {
+    for await (const chunk of c.env.body) {
       sizeBytes += chunk.length
       if (sizeBytes > maxBytes) throw tooLarge(maxBytes)
       chunks.push(chunk)

@@ -1,5 +1,6 @@
 import { operations, ProjectRef } from '@jackcloud/sdk/wire'
 import type { Hono } from 'hono'
+import { JackError } from '../Errors.ts'
 import { parse } from '../Input.ts'
 import type { Jack } from '../jack.ts'
 import { type Payer, requireScope } from '../Payer.ts'
@@ -26,11 +27,12 @@ export function deployDoor(app: Hono<Door>, jack: Jack, limits: RateLimits): voi
   const { upload } = operations
   app.on(upload.method, upload.path, async (c) => {
     if (!canPay(c, jack, upload)) requireScope(requirePayer(c.get('payer')), upload.scope)
-    if (!hasBody(c.env.incoming))
-      return withoutBody(c, jack, { operation: upload, bodySha256: null })
+    const { incoming } = c.env
+    if (!incoming) throw new JackError('invalid_request', 'Files are uploaded over HTTP.')
+    if (!hasBody(incoming)) return withoutBody(c, jack, { operation: upload, bodySha256: null })
     let payer: Payer | undefined
     const project = parse(ProjectRef, c.req.param('project'), 'name of the project')
-    const manifest = await receiveUpload(jack, c.env.incoming, async (manifest) => {
+    const manifest = await receiveUpload(jack, incoming, async (manifest) => {
       requireValues(manifest.env ?? {})
       // The manifest names every file by its digest, so that it stands for the whole upload.
       const bodySha256 = digestOf(JSON.stringify(manifest))

@@ -8,7 +8,7 @@ import type { Jack } from '../jack.ts'
 import * as logs from '../store/logs.ts'
 import { findProject } from '../verbs/find-project.ts'
 import { parseWhen } from '../When.ts'
-import { authenticate, requirePayer } from './authenticate.ts'
+import { callerOf, requirePayer } from './authenticate.ts'
 import type { Door } from './Door.ts'
 import { asJackError } from './problem.ts'
 import { route } from './route.ts'
@@ -90,7 +90,7 @@ function follow(
   filter: logs.LogFilter,
   leave: () => void,
 ): Response {
-  const payerNow = async () => requirePayer(await authenticate(jack, c.req.header('authorization')))
+  const payerNow = async () => requirePayer(await callerOf(c, jack))
   const tell = async (stream: SSEStreamingApi) => {
     let { after } = filter
     let shownAt = 0

@@ -39,7 +39,7 @@ export function asJackError(error: unknown): JackError {
   )
 }
 
-/** @param challenges of a 402 that can be paid */
+/** @param challenges what a 401 or a 402 can be answered with */
 export function answerProblem(
   c: Context<Door>,
   error: unknown,
@@ -52,7 +52,6 @@ export function answerProblem(
   }
   if (known.retryAfterSeconds !== undefined)
     headers['retry-after'] = String(known.retryAfterSeconds)
-  if (known.status === 401) headers['www-authenticate'] = 'Bearer realm="jack"'
   if (challenges.length > 0) headers['www-authenticate'] = challenges.join(', ')
   return c.body(JSON.stringify(problemOf(known, c.get('requestId'))), known.status as 400, headers)
 }

@@ -47,7 +47,7 @@ export function route<const T extends Operation>(
     if (operation.scope !== null && !canPay(c, jack, operation))
       requireScope(requirePayer(payer), operation.scope)
 
-    const text = operation.body ? await readText(c.env.incoming, limits.requestBodyBytes) : ''
+    const text = operation.body ? await readText(c, limits.requestBodyBytes) : ''
     const bodySha256 = text === '' ? null : digestOf(text)
     if (operation.price && text === '' && canPay(c, jack, operation))
       return withoutBody(c, jack, { operation, bodySha256 })
