@@ -15,6 +15,7 @@ import { llmsDoor } from './http/llms.ts'
 import { logsDoor } from './http/logs.ts'
 import { bearerChallenge } from './http/oauth/resources.ts'
 import { openApiDoor } from './http/openapi.ts'
+import { errorPage, wantsPage } from './http/pages/page.ts'
 import { challengesFor } from './http/pay.ts'
 import { answerProblem, asJackError } from './http/problem.ts'
 import { projectsDoor } from './http/projects.ts'
@@ -32,6 +33,7 @@ export function createApp(jack: Jack): Hono<Door> {
     const startedAt = performance.now()
     c.set('requestId', jack.newId('req'))
     c.set('address', c.env.address)
+    c.set('browser', null)
     c.set('payer', null)
     c.set('presented', null)
     c.set('offer', null)
@@ -57,20 +59,21 @@ export function createApp(jack: Jack): Hono<Door> {
     if (known.status >= 500) {
       jack.log.error({ err: error, cause: known.cause, requestId: c.get('requestId') }, known.code)
     }
+    if (wantsPage(c) && known.status !== 402) return errorPage(c, known)
     const challenges =
       known.status === 401
         ? [bearerChallenge(jack.urls.api, c.req.path)]
         : challengesFor(c, jack, known)
     return answerProblem(c, known, challenges)
   })
-  app.notFound((c) =>
-    answerProblem(
-      c,
-      new JackError('not_found', `There is no ${c.req.method} ${c.req.path.slice(0, 200)}.`, {
-        hint: `${jack.urls.api}/openapi.json lists what there is.`,
-      }),
-    ),
-  )
+  app.notFound((c) => {
+    const error = new JackError(
+      'not_found',
+      `There is no ${c.req.method} ${c.req.path.slice(0, 200)}.`,
+      { hint: `${jack.urls.api}/openapi.json lists what there is.` },
+    )
+    return wantsPage(c) ? errorPage(c, error) : answerProblem(c, error)
+  })
 
   healthDoor(app, jack)
   openApiDoor(app, jack)

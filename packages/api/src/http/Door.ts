@@ -24,6 +24,8 @@ export interface Door {
   Variables: {
     requestId: string
     address: string
+    /** What the cookie of a browser holds, once a page has asked for it. */
+    browser: string | null
     /** Whose token it is. */
     payer: Payer | null
     /** What a wallet sent to be known by, or to pay with. */

@@ -17,6 +17,30 @@ export interface ProjectTables {
     address: string | null
     created_at: DefaultNow
   }
+  sign_in: {
+    hash: Buffer
+    account_id: string
+    signed_in_at: Date
+    expires_at: Date
+  }
+  identity: {
+    provider: string
+    subject: string
+    account_id: string
+    created_at: DefaultNow
+  }
+  nonce: {
+    nonce: string
+    purpose: string
+    bound_to: string
+    detail: JSONColumnType<Record<string, string>>
+    expires_at: Date
+  }
+  claim_link: {
+    project_id: string
+    hash: Buffer
+    expires_at: Date
+  }
   token: {
     token_id: string
     account_id: string

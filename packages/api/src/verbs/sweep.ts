@@ -8,6 +8,7 @@ import * as logs from '../store/logs.ts'
 import { sinceLast } from '../store/periodic.ts'
 import * as projects from '../store/projects.ts'
 import { forgetChallenges } from '../store/sessions.ts'
+import * as signIns from '../store/signIns.ts'
 import * as stagedFiles from '../store/stagedFiles.ts'
 import { changeProject } from './change-project.ts'
 import { deleteProject } from './delete-project.ts'
@@ -32,6 +33,7 @@ export async function sweep(jack: Jack): Promise<void> {
   await idempotency.forgetOld(jack.db, ago(day))
   // Some replica's clock may be behind, and take them for good still.
   await forgetChallenges(jack.db, ago(hour))
+  await signIns.forgetOld(jack.db, ago(hour))
   await stagedFiles.forgetOld(jack.db, ago(limits.staging.hours * hour))
   await logs.trim(jack.relaxedDb, now, jack.config.appLog)
 }

@@ -9,6 +9,7 @@ import { cron } from './0008-cron.ts'
 import { logs } from './0009-logs.ts'
 import { payments } from './0010-payments.ts'
 import { receipts } from './0011-receipts.ts'
+import { identity } from './0012-identity.ts'
 
 /**
  * Every change of the schema, oldest first: name and SQL. What was released is never edited, only added to.
@@ -26,4 +27,5 @@ export const migrations: Record<string, string> = {
   '0009-logs': logs,
   '0010-payments': payments,
   '0011-receipts': receipts,
+  '0012-identity': identity,
 }
