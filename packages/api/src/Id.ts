@@ -1,6 +1,6 @@
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
 
-export type IdPrefix = 'acc' | 'prj' | 'dep' | 'exe' | 'tok' | 'req' | 'env' | 'run' | 'ses'
+export type IdPrefix = 'acc' | 'prj' | 'dep' | 'exe' | 'tok' | 'req' | 'env' | 'run' | 'ses' | 'cli'
 
 /**
  * An id such as `dep_01kb3v9x2mf4c8…`: ten characters of time in milliseconds, then randomness, in Crockford's base 32.

@@ -13,7 +13,8 @@ import { healthDoor } from './http/health.ts'
 import { rateLimits } from './http/limit.ts'
 import { llmsDoor } from './http/llms.ts'
 import { logsDoor } from './http/logs.ts'
-import { bearerChallenge } from './http/oauth/resources.ts'
+import { metadataDoor } from './http/oauth/metadata.ts'
+import { baseOf, bearerChallenge } from './http/oauth/resources.ts'
 import { openApiDoor } from './http/openapi.ts'
 import { errorPage, wantsPage } from './http/pages/page.ts'
 import { challengesFor } from './http/pay.ts'
@@ -62,7 +63,7 @@ export function createApp(jack: Jack): Hono<Door> {
     if (wantsPage(c) && known.status !== 402) return errorPage(c, known)
     const challenges =
       known.status === 401
-        ? [bearerChallenge(jack.urls.api, c.req.path)]
+        ? [bearerChallenge(baseOf(c, jack), c.req.path)]
         : challengesFor(c, jack, known)
     return answerProblem(c, known, challenges)
   })
@@ -78,6 +79,7 @@ export function createApp(jack: Jack): Hono<Door> {
   healthDoor(app, jack)
   openApiDoor(app, jack)
   llmsDoor(app, jack)
+  metadataDoor(app, jack)
 
   app.use(limits.byAddress)
   app.use(async (c, next) => {

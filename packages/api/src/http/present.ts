@@ -86,6 +86,8 @@ export const presentToken = (it: Token): TokenWire => ({
   scopes: it.scopes,
   project: it.projectName,
   daily_cap_usd: it.dailyCapMicroUsd === null ? null : toUsd(it.dailyCapMicroUsd),
+  client_id: it.clientId,
+  resource: it.resource,
   created_at: it.createdAt.toISOString(),
   expires_at: it.expiresAt?.toISOString() ?? null,
   last_used_at: it.lastUsedAt?.toISOString() ?? null,

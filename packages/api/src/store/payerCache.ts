@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Payer } from '../Payer.ts'
+import { covers, type Resource } from '../Resource.ts'
 import type { Db } from './database.ts'
 import * as tokens from './tokens.ts'
 
@@ -9,7 +10,7 @@ import * as tokens from './tokens.ts'
  */
 export class PayerCache {
   readonly #db: Db
-  readonly #known = new LRUCache<string, { payer: Payer; expiresAt: Date | null }>({
+  readonly #known = new LRUCache<string, tokens.Authenticated>({
     max: 10_000,
     ttl: 30_000,
   })
@@ -19,15 +20,19 @@ export class PayerCache {
     this.#db = db
   }
 
-  /** Whose secret this is: undefined when it is unknown, revoked or expired. */
-  async find(secret: string, now: Date): Promise<Payer | undefined> {
+  /** Whose secret this is: undefined when it is unknown, revoked, expired, or made for another resource. */
+  async find(secret: string, now: Date, resource: Resource): Promise<Payer | undefined> {
     const key = tokens.hashOf(secret).toString('base64')
-    const known = this.#known.get(key)
-    if (known) return known.expiresAt && known.expiresAt <= now ? undefined : known.payer
+    const it = this.#known.get(key) ?? (await this.#look(key, secret, now))
+    const isGood = it && !(it.expiresAt && it.expiresAt <= now) && covers(it.resource, resource)
+    return isGood ? it.payer : undefined
+  }
+
+  async #look(key: string, secret: string, now: Date): Promise<tokens.Authenticated | undefined> {
     const epoch = this.#epoch
     const found = await tokens.authenticate(this.#db, secret, now)
     if (found && epoch === this.#epoch) this.#known.set(key, found)
-    return found?.payer
+    return found
   }
 
   forget(): void {

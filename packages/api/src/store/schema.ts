@@ -2,10 +2,11 @@ import type { Receipt } from '@jackcloud/sdk/wire'
 import type { ColumnType, Generated, JSONColumnType } from 'kysely'
 import type { ChargeState } from '../Charge.ts'
 import type { ChannelDescriptor, CloseReason, SessionStatus } from '../Session.ts'
+import type { OAuthTables } from './oauthTables.ts'
 import type { ProjectTables } from './tables.ts'
 
 /** Every table, as kysely sees it. */
-export interface Schema extends ProjectTables {
+export interface Schema extends ProjectTables, OAuthTables {
   ledger_account: LedgerAccountTable
   ledger_transfer: LedgerTransferTable
   ledger_reservation: LedgerReservationTable

@@ -3,6 +3,7 @@ import type { ColumnType, Generated, JSONColumnType } from 'kysely'
 import type { Version } from '../Deployment.ts'
 import type { LineKind } from '../engine/Engine.ts'
 import type { ProjectStatus } from '../Project.ts'
+import type { Resource } from '../Resource.ts'
 import type { Evidence, SuspensionCode } from '../Suspension.ts'
 
 type DefaultNow = ColumnType<Date, Date | undefined, Date>
@@ -54,6 +55,12 @@ export interface ProjectTables {
     expires_at: Date | null
     last_used_at: Date | null
     revoked_at: Date | null
+    /** Of what a client got by OAuth. */
+    client_id: string | null
+    /** What it is good for; null for everything. */
+    resource: Resource | null
+    /** Until when a client can have its secret changed for a new one; null when it can't. */
+    refresh_until: Date | null
   }
   project: {
     project_id: string

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { Scope } from '@jackcloud/sdk/wire'
 import { sql } from 'kysely'
 import type { Payer } from '../Payer.ts'
+import type { Resource } from '../Resource.ts'
 import type { Db } from './database.ts'
 
 export interface Token {
@@ -14,7 +15,12 @@ export interface Token {
   projectId: string | null
   projectName: string | null
   dailyCapMicroUsd: bigint | null
+  /** That got it by OAuth; null for a token that was made by hand. */
+  clientId: string | null
+  /** What it is good for; null for everything. */
+  resource: Resource | null
   createdAt: Date
+  /** When it ends for good: a client may get new secrets until then. */
   expiresAt: Date | null
   lastUsedAt: Date | null
 }
@@ -27,6 +33,8 @@ export interface NewToken {
   projectId: string | null
   dailyCapMicroUsd: bigint | null
   expiresAt: Date | null
+  clientId?: string
+  resource?: Resource
 }
 
 /** A new secret: `jkt_` and 256 random bits. Guessing is hopeless, so a plain SHA-256 of it is kept, not a slow hash. */
@@ -50,8 +58,17 @@ export async function add(db: Db, token: NewToken, secret: string): Promise<void
       project_id: token.projectId,
       daily_cap_micro_usd: token.dailyCapMicroUsd,
       expires_at: token.expiresAt,
+      client_id: token.clientId ?? null,
+      resource: token.resource ?? null,
     })
     .execute()
+}
+
+/** Whom a secret stands for, until when, and for what; null is for ever, and for everything. */
+export interface Authenticated {
+  payer: Payer
+  expiresAt: Date | null
+  resource: Resource | null
 }
 
 /**
@@ -62,7 +79,7 @@ export async function authenticate(
   db: Db,
   secret: string,
   now: Date,
-): Promise<{ payer: Payer; expiresAt: Date | null } | undefined> {
+): Promise<Authenticated | undefined> {
   if (!secretShape.test(secret)) return undefined
   const row = await db
     .selectFrom('token')
@@ -75,6 +92,7 @@ export async function authenticate(
       'token.daily_cap_micro_usd',
       'token.expires_at',
       'token.last_used_at',
+      'token.resource',
       'account.slug',
     ])
     .where('token.hash', '=', hashOf(secret))
@@ -99,6 +117,7 @@ export async function authenticate(
       funding: { kind: 'balance' },
     },
     expiresAt: row.expires_at,
+    resource: row.resource,
   }
 }
 
@@ -111,7 +130,11 @@ export async function list(
   const rows = await rowsOf(db, accountId)
     .where('token.revoked_at', 'is', null)
     .where((it) =>
-      it.or([it('token.expires_at', 'is', null), it('token.expires_at', '>', sql<Date>`now()`)]),
+      it.or([
+        it('token.expires_at', 'is', null),
+        it('token.expires_at', '>', sql<Date>`now()`),
+        it('token.refresh_until', '>', sql<Date>`now()`),
+      ]),
     )
     .$if(page.before !== undefined, (it) => it.where('token.token_id', '<', page.before as string))
     .$if(page.only != null, (it) => it.where('token.project_id', '=', page.only as string))
@@ -169,6 +192,8 @@ const toToken = (
   projectName: row.project_name,
   dailyCapMicroUsd: row.daily_cap_micro_usd,
   createdAt: row.created_at,
-  expiresAt: row.expires_at,
+  clientId: row.client_id,
+  resource: row.resource,
+  expiresAt: row.refresh_until ?? row.expires_at,
   lastUsedAt: row.last_used_at,
 })

@@ -17,6 +17,10 @@ export const Token = z.object({
   scopes: z.array(Scope),
   project: ProjectName.nullable(),
   daily_cap_usd: Usd.nullable(),
+  /** The client that got it by OAuth, such as "jack-cli"; null for one that was made by hand. */
+  client_id: z.string().nullable(),
+  /** What it is good for, `mcp` being the MCP server alone; null for everything. */
+  resource: z.enum(['api', 'mcp']).nullable(),
   created_at: Timestamp,
   expires_at: Timestamp.nullable(),
   last_used_at: Timestamp.nullable(),

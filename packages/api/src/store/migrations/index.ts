@@ -10,6 +10,7 @@ import { logs } from './0009-logs.ts'
 import { payments } from './0010-payments.ts'
 import { receipts } from './0011-receipts.ts'
 import { identity } from './0012-identity.ts'
+import { oauth } from './0013-oauth.ts'
 
 /**
  * Every change of the schema, oldest first: name and SQL. What was released is never edited, only added to.
@@ -28,4 +29,5 @@ export const migrations: Record<string, string> = {
   '0010-payments': payments,
   '0011-receipts': receipts,
   '0012-identity': identity,
+  '0013-oauth': oauth,
 }
