@@ -91,7 +91,9 @@ test.each(['Bearer jkt_wrong', 'Bearer', 'Basic abc', `Bearer jkt_${'a'.repeat(4
   async (authorization) => {
     const { status, json, headers } = await cloud.api('GET', '/v1/me', undefined, { authorization })
     expect(status).toBe(401)
-    expect(headers['www-authenticate']).toBe('Bearer realm="jack"')
+    expect(headers['www-authenticate']).toBe(
+      `Bearer realm="jack", resource_metadata="${cloud.url}/.well-known/oauth-protected-resource"`,
+    )
     expect(json.code).toBe('unauthorized')
   },
 )

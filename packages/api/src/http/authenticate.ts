@@ -7,8 +7,7 @@ import type { Door } from './Door.ts'
 
 /** Whose request this is, as far as a token or the request that it is part of says. */
 export const callerOf = async (c: Context<Door>, jack: Jack): Promise<Payer | null> =>
-  c.env.within?.payer ??
-  authenticate(jack, c.req.header('authorization'), resourceAt(c.req.path))
+  c.env.within?.payer ?? authenticate(jack, c.req.header('authorization'), resourceAt(c.req.path))
 
 /**
  * Who an Authorization header stands for; null without one. Throws `unauthorized` for one that is not good.

@@ -14,7 +14,7 @@ beforeAll(async () => {
     {},
     pino({ level: 'info' }, { write: (it) => lines.push(JSON.parse(it)) }),
   )
-  payer = (await cloud.jack.payers.find(cloud.token, new Date())) as Payer
+  payer = (await cloud.jack.payers.find(cloud.token, new Date(), 'api')) as Payer
 })
 afterAll(() => cloud.close())
 
