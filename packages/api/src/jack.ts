@@ -13,6 +13,7 @@ import type { Db } from './store/database.ts'
 import type { EnvStore } from './store/env.ts'
 import type { PayerCache } from './store/payerCache.ts'
 import type { ReceiptKey } from './store/receiptKey.ts'
+import type { Vouchers } from './store/vouchers.ts'
 import type { Wallets } from './store/wallets.ts'
 import type { Urls } from './Urls.ts'
 
@@ -24,6 +25,7 @@ export interface Jack {
   relaxedDb: Db
   background: Background
   captures: Captures
+  vouchers: Vouchers
   payers: PayerCache
   wallets: Wallets
   /** How wallets pay; null when this cloud takes no payments. */

@@ -45,6 +45,7 @@ import { finishRestore } from './store/restore.ts'
 import { chargeDue } from './store/runtime.ts'
 import { openSnapshot } from './store/snapshot.ts'
 import * as usage from './store/usage.ts'
+import { Vouchers } from './store/vouchers.ts'
 import { Wallets } from './store/wallets.ts'
 import { makeUrls } from './Urls.ts'
 import { collect } from './verbs/collect.ts'
@@ -253,6 +254,7 @@ async function open(
     relaxedDb,
     background,
     captures,
+    vouchers: new Vouchers(db),
     payers,
     wallets,
     payments: paying?.payments ?? null,

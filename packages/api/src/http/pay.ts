@@ -201,7 +201,7 @@ export async function receiptOf(jack: Jack, payer: Payer | null): Promise<string
   if (funding.kind !== 'session') return null
   if (!funding.accepted) {
     const openTx = await openSession(jack, payer, funding)
-    const accept = (voucher: Voucher) => sessions.pay(jack.db, voucher, null)
+    const accept = (voucher: Voucher) => jack.vouchers.pay(voucher, null)
     funding.accepted = { ...(await takeVoucher(jack, funding.voucher, accept)), openTx }
   }
   const { accepted, voucher } = funding

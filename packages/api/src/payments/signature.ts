@@ -1,9 +1,9 @@
 import { Session } from 'mppx/tempo'
 import { SignatureEnvelope } from 'ox/tempo'
-import { recover } from 'tiny-secp256k1'
 import type { Hex, Voucher } from '../Session.ts'
 import { addressOf, hexBytes, keccakOf } from './keccak.ts'
 import { passkeyFits } from './passkey.ts'
+import { recoveredKey } from './recoveredKey.ts'
 import { typedDigest, word } from './typedData.ts'
 
 /** What the signature of a voucher is about. A microdollar is the unit of the token, which has six decimals. */
@@ -108,15 +108,6 @@ const isVoucher = ({ channelId, cumulativeMicroUsd, escrow }: VoucherTerms) =>
 
 /** Half of the order of secp256k1. */
 const halfOrder = hexBytes('0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0')
-
-/** The 64 bytes of x and y; null for numbers that no key signs with. */
-function recoveredKey(digest: Uint8Array, rs: Uint8Array, yParity: 0 | 1): Uint8Array | null {
-  try {
-    return recover(digest, rs, yParity)?.subarray(1) ?? null
-  } catch {
-    return null
-  }
-}
 
 /** The library throws on what is no point of the curve. */
 function envelopeSignedBy(digest: Buffer, signature: string, address: Hex): boolean {

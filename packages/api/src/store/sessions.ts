@@ -41,6 +41,15 @@ export class SessionRefused extends Error {
   }
 }
 
+/** A voucher whose signature was verified, and what it shall pay when there is work. */
+export interface Payment {
+  voucher: Voucher
+  spending: SessionSpending | null
+}
+
+/** What a session has left after a voucher, or why it does not pay. */
+export type Paid = () => Authorization
+
 /**
  * Accepts a voucher whose signature was verified, and sets aside what work costs, when there is work.
  * Throws `SessionRefused`; then nothing has changed.
@@ -50,13 +59,32 @@ export async function pay(
   voucher: Voucher,
   spending: SessionSpending | null,
 ): Promise<Authorization> {
-  const { rows } =
-    await sql<Row>`select *, ${unusedOf(voucher.channelId)} as unused from session_pay(
-    ${voucher.channelId}, ${voucher.challengeId}, ${voucher.cumulativeMicroUsd}, ${voucher.signature},
-    ${spending?.id ?? null}, ${spending?.amountMicroUsd ?? null}, ${spending?.kind ?? null},
-    ${spending?.ref ?? null}, ${spending?.projectId ?? null})`.execute(db)
-  return accepted(rows[0] as Row, spending?.id)
+  const [paid] = await payAll(db, [{ voucher, spending }])
+  return (paid as Paid)()
 }
+
+/** The same for many, each as if it came alone. Every answer is to be called: it throws what `pay` would. */
+export async function payAll(db: Db, payments: readonly Payment[]): Promise<Paid[]> {
+  const { rows } = await sql<Row>`
+    select * from session_pay_all(${JSON.stringify(payments.map(described))}::jsonb) order by nr`.execute(
+    db,
+  )
+  return rows.map((row, i) => () => accepted(row, payments[i]?.spending?.id))
+}
+
+const described = ({ voucher, spending }: Payment) => ({
+  channel: voucher.channelId,
+  challenge: voucher.challengeId,
+  cumulative: voucher.cumulativeMicroUsd.toString(),
+  signature: voucher.signature,
+  ...(spending && {
+    id: spending.id,
+    amount: spending.amountMicroUsd.toString(),
+    kind: spending.kind,
+    ref: spending.ref,
+    project: spending.projectId,
+  }),
+})
 
 /**
  * Throws `SessionRefused` when a voucher can not pay so much, without taking it. One that paid for its challenge before

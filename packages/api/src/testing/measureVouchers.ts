@@ -24,6 +24,7 @@ import { openDatabase } from '../store/database.ts'
 import { startEmbedded } from '../store/embedded/startEmbedded.ts'
 import { migrate } from '../store/migrate.ts'
 import * as sessions from '../store/sessions.ts'
+import { Vouchers } from '../store/vouchers.ts'
 import { Wallets } from '../store/wallets.ts'
 
 const rounds = 40
@@ -55,6 +56,7 @@ const background = new Background((error) => {
   throw error
 })
 const captures = new Captures(db, background)
+const vouchers = new Vouchers(db)
 try {
   await migrate(db)
   const us = await ourServer()
@@ -216,7 +218,7 @@ async function ourServer() {
       if (it.kind !== 'voucher') throw new Error(`It is a ${it.kind}.`)
       const { accountId } = await wallets.accountOf(it.session.payer)
       const id = `exe_${randomBytes(10).toString('hex')}`
-      const accepted = await sessions.pay(db, it.voucher, {
+      const accepted = await vouchers.pay(it.voucher, {
         id,
         amountMicroUsd: priceMicroUsd,
         kind: 'execution',

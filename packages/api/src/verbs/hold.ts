@@ -9,7 +9,6 @@ import type { Voucher } from '../Session.ts'
 import * as charges from '../store/charges.ts'
 import type { Db } from '../store/database.ts'
 import * as ledger from '../store/ledger.ts'
-import * as sessions from '../store/sessions.ts'
 import { lookUpCharge } from './look-up-charge.ts'
 import { openSession } from './open-session.ts'
 import { requirePayments } from './require-payments.ts'
@@ -45,7 +44,7 @@ export async function reserve(
       return
     case 'session': {
       const openTx = funding.opening && (await openSession(jack, payer, funding))
-      const pay = (voucher: Voucher) => sessions.pay(jack.db, voucher, work)
+      const pay = (voucher: Voucher) => jack.vouchers.pay(voucher, work)
       funding.accepted = { ...(await takeVoucher(jack, funding.voucher, pay)), openTx }
       return
     }

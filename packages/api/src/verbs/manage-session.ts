@@ -56,7 +56,7 @@ export async function manageSession(
       opening,
     })
   }
-  const accepted = await takeVoucher(jack, voucher, (it) => sessions.pay(jack.db, it, null))
+  const accepted = await takeVoucher(jack, voucher, (it) => jack.vouchers.pay(it, null))
   return { ...accepted, channelId: voucher.channelId, txHash }
 }
 

@@ -181,6 +181,31 @@ begin
   outcome := 'done';
 end $$;
 
+-- The same for many vouchers, each as if it came alone: rows of p_vouchers have the parameters of session_pay by their names.
+create function session_pay_all(p_vouchers jsonb)
+returns table (nr bigint, outcome text, authorized bigint, committed bigint, deposit bigint, unused bigint)
+language plpgsql set enable_seqscan = off as $$
+declare
+  v_it record;
+begin
+  for v_it in
+    select it.*, s.session_id from rows from (jsonb_to_recordset(p_vouchers) as (
+      channel text, challenge text, cumulative bigint, signature text,
+      id text, amount bigint, kind text, ref text, project text
+    )) with ordinality it left join session s on s.channel_id = it.channel
+    -- Whoever locks several takes them in this order.
+    order by s.session_id, it.ordinality
+  loop
+    select paid.outcome, paid.authorized, paid.committed, paid.deposit
+      into outcome, authorized, committed, deposit
+      from session_pay(v_it.channel, v_it.challenge, v_it.cumulative, v_it.signature,
+        v_it.id, v_it.amount, v_it.kind, v_it.ref, v_it.project) paid;
+    select coalesce(sum(unused_micro_usd), 0) into unused from session_grant where session_id = v_it.session_id;
+    nr := v_it.ordinality;
+    return next;
+  end loop;
+end $$;
+
 -- As before, and for what a session pays: the session is locked instead of the account, whose balance stays.
 create or replace function ledger_settle(
   p_id text, p_captured bigint, p_ref text, p_project text,
