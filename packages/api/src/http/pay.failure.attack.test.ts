@@ -254,6 +254,28 @@ describe('a session', () => {
     expect(await us.credited(it)).toBe(0n)
   }, 60_000)
 
+  test('that is looked for in a database that is away asks for nothing more, and goes on after it', async () => {
+    const it = await us.wallet()
+    const channel = await us.open(it)
+    const { session } = await us.http.ask('POST', '/execute', program)
+    const authorization = await it.promise(session, channel, 20_000n)
+    const send = () => us.http.send('POST', '/execute', program, { authorization })
+    const { db } = us.cloud.jack
+    const real = db.selectFrom
+    db.selectFrom = ((table: 'session') => {
+      if (table !== 'session') return real.call(db, table)
+      db.selectFrom = real
+      const gone = { code: 'ECONNRESET', syscall: 'read' }
+      throw Object.assign(new Error('read ECONNRESET'), gone)
+    }) as typeof real
+    const failed = await send()
+    expect(failed).toMatchObject({ status: 503, json: { code: 'unavailable' } })
+    expect(failed.headers['retry-after']).toBe('1')
+    expect(failed.headers['www-authenticate']).toBe(undefined)
+    expect(await send()).toMatchObject({ status: 200, json: { result: 42 } })
+    expect((await us.session(channel)).committedMicroUsd).toBe(20_000n)
+  })
+
   test('whose payer asked the chain for his money before it was presented is not opened', async () => {
     const it = await us.wallet()
     const { session } = await us.http.ask('POST', '/execute', program)
