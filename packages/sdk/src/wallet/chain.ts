@@ -109,17 +109,33 @@ export function createChain(account: Account, options: ChainOptions) {
       return await question()
     } catch (cause) {
       if (cause instanceof JackError) throw cause
-      throw new JackError('payment_required', `The payment could not be made: ${sentence(cause)}`, {
-        hint: `Is ${rpcUrl ?? "the chain's public node"} the node of the right chain? Set \`rpcUrl\` or JACK_RPC_URL.`,
+      const node = rpcUrl ?? "the chain's public node"
+      if (mayAnswerLater(cause)) {
+        throw new JackError('network', `The node of the chain does not answer: ${wordsOf(cause)}`, {
+          hint: `Nothing was paid. Try again, or set \`rpcUrl\` or JACK_RPC_URL to another node than ${node}.`,
+          cause,
+        })
+      }
+      throw new JackError('payment_required', `The payment could not be made: ${wordsOf(cause)}`, {
+        hint: `Is ${node} the node of the right chain? Set \`rpcUrl\` or JACK_RPC_URL.`,
         cause,
       })
     }
   }
 }
 
-const sentence = (error: unknown): string =>
-  error instanceof Error
-    ? (((error as { shortMessage?: string }).shortMessage ?? error.message).split(
-        '\n',
-      )[0] as string)
-    : String(error)
+/** Whether a node is away, in trouble or busy. */
+function mayAnswerLater(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const { status = 503 } = at as { status?: number }
+    if (at.name === 'HttpRequestError') return status >= 500 || status === 429
+    if (['TimeoutError', 'InternalRpcError', 'LimitExceededRpcError'].includes(at.name)) return true
+  }
+  return false
+}
+
+/** What the node or the library says, in a line. */
+function wordsOf(error: unknown): string {
+  const { details, shortMessage, message } = error as Record<string, string | undefined>
+  return (details || shortMessage || message || String(error)).split('\n')[0] as string
+}
