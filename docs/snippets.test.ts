@@ -78,6 +78,7 @@ test.each([
   'docs/execute.md',
   'docs/bindings.md',
   'docs/deploy.md',
+  'docs/templates.md',
   'docs/logs.md',
   'docs/usage.md',
   'docs/lifecycle.md',

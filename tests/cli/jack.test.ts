@@ -140,33 +140,6 @@ test('a second cloud has the command line as long as it runs', async () => {
   expect((await json(home, ['whoami'])).exitCode).toBe(0)
 })
 
-test('every template deploys unchanged and answers', async () => {
-  const expected = {
-    worker: 'Hello, world!',
-    'hono-api': '{"hello":"world"',
-    'static-site': '<h1>Hello</h1>',
-    fullstack: 'What time is it?',
-  }
-  for (const [template, says] of Object.entries(expected)) {
-    await json(join(home, 'work'), ['new', `t-${template}`, '--template', template])
-    const cwd = join(home, 'work', `t-${template}`)
-    const deployed = await json(cwd, ['deploy'])
-    expect(deployed).toMatchObject({
-      exitCode: 0,
-      name: `t-${template}`,
-      created: true,
-      deduplicated: false,
-      charged_usd: '0.050000',
-    })
-    expect(await text(deployed.url)).toContain(says)
-    expect(await json(cwd, ['deploy'])).toMatchObject({
-      exitCode: 0,
-      deduplicated: true,
-      charged_usd: '0.000000',
-    })
-  }
-})
-
 test('a program runs, and its result is the only thing on stdout', async () => {
   const cwd = folder('run', {
     'sum.ts':

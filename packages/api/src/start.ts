@@ -196,6 +196,15 @@ async function open(
   opened.push(() => notices.stop())
   await notices.ready
 
+  const newId: Jack['newId'] = (prefix) => makeId(prefix, Date.now(), randomBytes(14))
+  const sha256: Jack['sha256'] = (content) => createHash('sha256').update(content).digest('hex')
+  const wallets = new Wallets(db, { accountId: () => newId('acc'), sha256 })
+  const paying = await openPayments(config, log, {
+    now: () => jack.now(),
+    sessionOf: (channelId) => wallets.sessionOf(channelId),
+  })
+  if (paying) opened.push(() => paying.close())
+
   let gateway: Gateway | undefined
   let wake = (_projectId: string) => {}
   const engine = createWorkerdEngine({
@@ -212,6 +221,8 @@ async function open(
       upgrade: (caller, service, req, socket, head) =>
         void gateway?.upgradeService({ caller, service }, req, socket, head),
     },
+    // So that apps which are paid can be tried out: of this machine they reach the local chain, and nothing else.
+    egress: { permit: paying?.localRpc ? [paying.localRpc] : [] },
     events: {
       log: (line) => recorder.line(line),
       cpu: (usage) => recorder.cpu(usage.projectId, usage.cpuMs),
@@ -240,14 +251,6 @@ async function open(
 
   const authority = authorityOf(config, port)
   const scheme = config.publicUrl ? new URL(config.publicUrl).protocol : 'http:'
-  const newId: Jack['newId'] = (prefix) => makeId(prefix, Date.now(), randomBytes(14))
-  const sha256: Jack['sha256'] = (content) => createHash('sha256').update(content).digest('hex')
-  const wallets = new Wallets(db, { accountId: () => newId('acc'), sha256 })
-  const paying = await openPayments(config, log, {
-    now: () => jack.now(),
-    sessionOf: (channelId) => wallets.sessionOf(channelId),
-  })
-  if (paying) opened.push(() => paying.close())
   const jack: Jack = {
     config,
     db,

@@ -199,20 +199,31 @@ test('a template is put into a new folder under its name, and nothing is overwri
     name: 'my-api',
     template: 'hono-api',
     folder: join(cwd, 'My Api'),
-    files: ['.gitignore', 'README.md', 'jack.json', 'package.json', 'src/index.ts'],
+    files: ['.gitignore', 'AGENTS.md', 'README.md', 'jack.json', 'package.json', 'src/index.ts'],
   })
   expect(JSON.parse(readFileSync(join(cwd, 'My Api/jack.json'), 'utf8'))).toEqual({
     name: 'my-api',
     main: 'src/index.ts',
   })
-  const again = await jack(['init', '--json'], { cwd: join(cwd, 'My Api') })
+  const again = await jack(['init', 'worker', '--json'], { cwd: join(cwd, 'My Api') })
   expect(again.exitCode).toBe(5)
   expect(JSON.parse(again.stdout).error.message).toContain('README.md')
   const unknown = await jack(['init', 'rails'], { cwd })
   expect([unknown.exitCode, unknown.stderr]).toEqual([
     2,
-    expect.stringContaining('hono-api, static-site, fullstack'),
+    expect.stringContaining('hono-api, static-site, spa-vite'),
   ])
+})
+
+test('without a name, and without anybody to ask, the templates are listed and nothing is written', async () => {
+  const cwd = mkdtempSync(join(tmpdir(), 'jack-cli-'))
+  const { stdout, exitCode } = await jack(['init', '--json'], { cwd })
+  expect([exitCode, readdirSync(cwd)]).toEqual([0, []])
+  expect(JSON.parse(stdout).templates).toContainEqual({
+    name: 'worker',
+    is: 'one file that answers requests',
+  })
+  expect((await jack(['init'], { cwd })).stdout).toMatch(/^ {2}worker +one file/)
 })
 
 test('a program that does not compile ends with 8 and shows where', async () => {

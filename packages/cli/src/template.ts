@@ -10,15 +10,24 @@ const templates = {
   worker: 'one file that answers requests',
   'hono-api': 'a JSON API with Hono',
   'static-site': 'HTML, CSS and nothing else',
+  'spa-vite': 'one page with routes, in TypeScript, built by Vite',
   fullstack: 'an API and the page that calls it',
+  'd1-todo': 'an API that keeps its data in SQL, with migrations',
+  'chat-websocket': 'a chat over WebSockets, with rooms that remember',
+  'cron-job': 'something that is done every five minutes, and its results',
+  'mcp-server': 'tools for agents, over MCP',
+  'paid-api': 'an API that its callers pay by the request (HTTP 402)',
 } as const
 
 export type Template = keyof typeof templates
 
 const names = Object.keys(templates) as Template[]
 
+/** Every template with the sentence that says what it is. */
+export const listing = names.map((name) => ({ name, is: templates[name] }))
+
 export const listText = (): string =>
-  names.map((name) => `  ${name.padEnd(12)}  ${templates[name]}`).join('\n')
+  listing.map(({ name, is }) => `  ${name.padEnd(14)}  ${is}`).join('\n')
 
 /** The template that was named or is chosen now; without anybody to ask, the simplest. */
 export async function chooseTemplate(
@@ -29,7 +38,7 @@ export async function chooseTemplate(
     if (!interactive) return 'worker'
     return choose(
       'Which template?',
-      names.map((value) => ({ value, label: value, hint: templates[value] })),
+      listing.map(({ name, is }) => ({ value: name, label: name, hint: is })),
     )
   }
   if (names.includes(named as Template)) return named as Template

@@ -17,6 +17,8 @@ export interface OpenPayments {
   setup: Setup
   /** A development wallet that has money; null on a chain where money is worth something. */
   wallet: { address: Hex; privateKey: Hex } | null
+  /** Host and port of the node of a local chain that was started here: it is made for strangers. */
+  localRpc: string | null
   close(): Promise<void>
 }
 
@@ -51,7 +53,7 @@ export async function openPayments(
     },
     hooks,
   )
-  return { payments, setup, wallet: null, close: async () => {} }
+  return { payments, setup, wallet: null, localRpc: null, close: async () => {} }
 }
 
 /** The keys of a local cloud are made on the first start. Its payee is no colder than the rest: the money is none. */
@@ -106,6 +108,7 @@ async function openLocal(
       missing: [],
     },
     wallet: { address: wallet.address.toLowerCase() as Hex, privateKey },
+    localRpc: given.rpcUrl ? null : new URL(chain.rpcUrl).host,
     close: () => chain.stop(),
   }
 }

@@ -1,0 +1,1 @@
+create index todo_open_first on todo (done, id);
