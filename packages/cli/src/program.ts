@@ -79,7 +79,7 @@ Exit codes: 0 ok, 1 other, 2 usage, 3 not authorized, 4 not found, 5 conflict,
 `
 
 /** The whole tree of commands; the ones that `wanted` names with everything in them. */
-async function createProgram(
+export async function createProgram(
   wanted: (name: string) => boolean,
   output: OutputConfiguration,
 ): Promise<Command> {

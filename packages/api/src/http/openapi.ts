@@ -66,6 +66,9 @@ function describe(name: string, it: Operation, payments: Payments | null) {
   return {
     operationId: name,
     summary: it.summary,
+    ...(it.when && {
+      description: [it.when, it.not && `Not: ${it.not}`].filter(Boolean).join(' '),
+    }),
     ...(it.scope !== null && {
       security: [{ token: [] }, ...(payments ? [{ wallet: [] }] : [])],
       'x-scope': it.scope,

@@ -1,3 +1,12 @@
 export { createMcpServer, type McpServerOptions } from './server.ts'
-export { type Caller, type Host, type Tool, type ToolCall, type Toolset, toolsets } from './Tool.ts'
+export {
+  type Caller,
+  type FolderCall,
+  type FolderSettings,
+  type Folders,
+  type Host,
+  type Tool,
+  type Toolset,
+  toolsets,
+} from './Tool.ts'
 export { tools } from './tools.ts'

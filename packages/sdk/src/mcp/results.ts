@@ -1,27 +1,29 @@
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js'
 import { JackError } from '../JackError.ts'
+import { plainJson, plainly } from './plain.ts'
 
 /** What a tool answers: as data, and the same as text for clients that show no data. */
 export const succeeded = (answer: object): CallToolResult => ({
-  content: [{ type: 'text', text: JSON.stringify(answer) }],
+  content: [{ type: 'text', text: plainJson(answer) }],
   structuredContent: answer as Record<string, unknown>,
 })
 
-/** Why a tool did not do it, in the words of the wire: code, message, hint and next. */
-export const failed = (error: unknown): CallToolResult => ({
-  ...succeeded(failureOf(error)),
+/** Why a tool did not do it: code, message, hint, next, and what else the wire says. */
+export const failed = (failure: Record<string, unknown>): CallToolResult => ({
+  ...succeeded(failure),
   isError: true,
 })
 
-function failureOf(error: unknown): Record<string, unknown> {
+/** An error in the words of the wire. What programs of others said in it steers no terminal. */
+export function failureOf(error: unknown): Record<string, unknown> {
   if (error instanceof JackError) {
-    // Its status is that of HTTP, and would be taken for the project's.
+    // Its status is that of HTTP, and would be taken for a project's.
     const { status: _, ...failure } = error.toJSON()
-    return failure
+    return plainly(failure)
   }
   if (isBundleError(error)) {
     const { code, message, hint, errors } = error
-    return { code, message, ...(hint !== undefined && { hint }), errors }
+    return plainly({ code, message, ...(hint !== undefined && { hint }), errors })
   }
   return { code: 'internal', message: 'Something went wrong on our side.' }
 }

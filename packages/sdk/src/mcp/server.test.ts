@@ -12,7 +12,7 @@ async function client(answer: (path: string) => Response, rest: Partial<Caller> 
     retries: 0,
     fetch: async (url) => answer(new URL(url).pathname),
   })
-  const server = createMcpServer({ caller: () => ({ jack, ...rest }), host: { folders: false } })
+  const server = createMcpServer({ caller: () => ({ jack, ...rest }), host: {} })
   const client = new Client({ name: 'test', version: '1' })
   const [here, there] = InMemoryTransport.createLinkedPair()
   await Promise.all([server.connect(there), client.connect(here)])
@@ -36,9 +36,9 @@ test('a failure is a result that clients which check outputs accept', async () =
 
 test('arguments that are wrong and tools that are not there are errors of the protocol', async () => {
   const it = await client(() => Response.json({}))
-  await expect(it.callTool({ name: 'list_projects', arguments: { limit: 0 } })).rejects.toThrow(
-    /-32602.*list_projects: `limit`/,
-  )
+  await expect(
+    it.callTool({ name: 'list_projects', arguments: { max_tokens: 0 } }),
+  ).rejects.toThrow(/-32602.*list_projects: `max_tokens`/)
   await expect(it.callTool({ name: 'list_projects', arguments: { x: 0 } })).rejects.toThrow(/"x"/)
   await expect(it.callTool({ name: 'nothing' })).rejects.toThrow(/-32602.*There is no tool/)
 })

@@ -1,41 +1,94 @@
-import { type Operation, operations } from '../wire/operations.ts'
-import { prices } from '../wire/prices.ts'
-import { toUsd } from '../wire/Usd.ts'
+import type { z } from 'zod'
+import { effectOf, isIdempotent, type Operation, operations } from '../wire/operations.ts'
+import { Usd } from '../wire/Usd.ts'
+import { cost } from './prices.ts'
 import { inputSchema, outputSchema } from './schema.ts'
-import type { Tool, Toolset } from './Tool.ts'
-import * as compute from './tools/compute.ts'
-import * as projects from './tools/projects.ts'
+import type { Host, Tool, Toolset } from './Tool.ts'
+import { addBalance } from './tools/addBalance.ts'
+import { deleteProject } from './tools/deleteProject.ts'
+import { deployProject } from './tools/deployProject.ts'
+import { executeCode } from './tools/executeCode.ts'
+import { getBalance } from './tools/getBalance.ts'
+import { getLogs } from './tools/getLogs.ts'
+import { getProject } from './tools/getProject.ts'
+import { getQuote } from './tools/getQuote.ts'
+import { listProjects } from './tools/listProjects.ts'
+import { listStagedFiles } from './tools/listStagedFiles.ts'
+import { rollbackProject } from './tools/rollbackProject.ts'
+import { stageFile } from './tools/stageFile.ts'
+import { updateEnvVars } from './tools/updateEnvVars.ts'
+import { whoami } from './tools/whoami.ts'
 
-/** Every tool, by name. */
-export const tools: ReadonlyMap<string, Tool> = new Map(
-  [...Object.values(compute), ...Object.values(projects)]
-    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
-    .map((it) => [it.name, it]),
-)
+/** Every tool there is, by name. */
+export const tools: readonly Tool[] = [
+  addBalance,
+  deleteProject,
+  deployProject,
+  executeCode,
+  getBalance,
+  getLogs,
+  getProject,
+  getQuote,
+  listProjects,
+  listStagedFiles,
+  rollbackProject,
+  stageFile,
+  updateEnvVars,
+  whoami,
+].toSorted((a, b) => (a.name < b.name ? -1 : 1))
 
-/** The tools of some toolsets as `tools/list` tells them. */
-export const listed = (toolsets: readonly Toolset[]) =>
-  [...tools.values()].filter((it) => toolsets.includes(it.toolset)).map(describe)
+/** The operation that a tool stands for. */
+export const operationOf = (it: Tool): Operation => operations[it.operations[0]]
 
-function describe(it: Tool) {
-  const operation: Operation = operations[it.operations[0]]
+/** A tool as a host offers it. */
+export interface Offered {
+  tool: Tool
+  input: z.ZodObject
+  listing: ReturnType<typeof listing>
+}
+
+/** The tools of some toolsets by name, in their order. They are made once for all servers of a kind of host. */
+export function offered(toolsets: readonly Toolset[], host: Host): ReadonlyMap<string, Offered> {
+  const key = `${toolsets.toSorted()} ${host.folders !== undefined}`
+  const known = made.get(key)
+  if (known) return known
+  const chosen = tools.filter((it) => toolsets.includes(it.toolset))
+  const offer = new Map(chosen.map((it) => [it.name, offerOf(it, host)]))
+  made.set(key, offer)
+  return offer
+}
+
+const made = new Map<string, ReadonlyMap<string, Offered>>()
+
+function offerOf(tool: Tool, { folders }: Host): Offered {
+  const { folderInput } = tool
+  const input = folders && folderInput ? tool.input.extend(folderInput.shape) : tool.input
+  return { tool, input, listing: listing(tool, input) }
+}
+
+/** A tool as `tools/list` tells it. */
+function listing(it: Tool, input: z.ZodObject) {
+  const operation = operationOf(it)
+  const { summary, when, not, price } = operation
+  const effect = effectOf(operation)
   return {
     name: it.name,
     title: it.title,
-    description: [`${it.does ?? operation.summary}.`, it.when, it.not, cost(operation)].join(' '),
-    inputSchema: inputSchema(it.input),
-    outputSchema: outputSchema(it.output),
+    description: [`${summary}.`, when, it.also, not && `Not: ${not}`, cost(operation)]
+      .filter(Boolean)
+      .join(' '),
+    inputSchema: inputSchema(input),
+    outputSchema: outputSchema(price ? it.output.extend(left) : it.output),
     annotations: {
-      readOnlyHint: it.readOnly,
-      destructiveHint: it.destructive,
-      idempotentHint: it.idempotent,
-      openWorldHint: it.openWorld,
+      readOnlyHint: effect === 'reads',
+      destructiveHint: effect === 'destroys',
+      idempotentHint: isIdempotent(operation),
+      openWorldHint: operation.openWorld ?? false,
     },
   }
 }
 
-function cost({ price }: Operation): string {
-  if (price === undefined) return 'Free.'
-  if (price === 'amount') return 'Costs what it adds.'
-  return `Costs $${toUsd(prices[price]).replace(/0+$/, '')}, only on success.`
+/** What the answers of paid tools say beside their own. */
+const left = {
+  left_usd: Usd.nullable().describe('What can be spent yet: of the balance or the payment session'),
 }

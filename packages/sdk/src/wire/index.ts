@@ -11,7 +11,13 @@ export { LiveVersion } from './LiveVersion.ts'
 export * from './Log.ts'
 export { limits } from './limits.ts'
 export * from './Names.ts'
-export { type Operation, type OperationName, operations } from './operations.ts'
+export {
+  effectOf,
+  isIdempotent,
+  type Operation,
+  type OperationName,
+  operations,
+} from './operations.ts'
 export { PageQuery } from './Page.ts'
 export * from './PaymentTerms.ts'
 export * from './Problem.ts'
