@@ -72,8 +72,23 @@ test('every key and secret is among those that other processes are not given', (
     'DATABASE_URL',
     'JACK_ENCRYPTION_KEY',
     'JACK_FEE_PAYER_KEY',
+    'JACK_GITHUB_CLIENT_SECRET',
     'JACK_MPP_SECRET',
     'JACK_OPERATOR_KEY',
     'JACK_RECEIPT_KEY',
+  ])
+})
+
+test('an app of GitHub has an id and a secret, or there is none', () => {
+  expect(readConfig(base).github).toBeNull()
+  const github = { JACK_GITHUB_CLIENT_ID: 'Ov23', JACK_GITHUB_CLIENT_SECRET: 'secret' }
+  expect(readConfig({ ...base, ...github }).github).toEqual({
+    clientId: 'Ov23',
+    clientSecret: 'secret',
+    url: 'https://github.com',
+    apiUrl: 'https://api.github.com',
+  })
+  expect(problemsOf({ JACK_GITHUB_CLIENT_ID: 'Ov23' })).toEqual([
+    'JACK_GITHUB_CLIENT_ID: it goes with JACK_GITHUB_CLIENT_SECRET: set both',
   ])
 })

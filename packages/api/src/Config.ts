@@ -30,80 +30,92 @@ const challengeSecrets = z
  * Everything an operator can set, read from environment variables once by `main.ts`.
  * `docs/self-hosting.md` lists them; a test holds the two together.
  */
-const Environment = z.object({
-  /** `local` makes a development account with credit and prints its token. */
-  JACK_MODE: z.enum(['local', 'server']).default('server'),
-  JACK_HOST: z.string().default('127.0.0.1'),
-  /** 0 picks a free port. */
-  JACK_PORT: z.coerce.number().int().min(0).max(65_535).default(8787),
-  /** Host under which live URLs are made; without port. */
-  JACK_DOMAIN: z
-    .string()
-    .regex(/^[a-z0-9.-]+$/)
-    .default('localhost'),
-  /** How the outside reaches this server when a proxy stands before it: "https://jack.example". */
-  JACK_PUBLIC_URL: z.url().optional(),
-  JACK_DATA: z.string().min(1),
-  DATABASE_URL: z.string().optional(),
-  /** 32 bytes in base64 that encrypt environment values at rest. Made and kept in the data directory when missing. */
-  JACK_ENCRYPTION_KEY: z.string().optional(),
-  /** Ed25519 private key in PEM that signs receipts, or a file with it. Made and kept in the data directory when missing. */
-  JACK_RECEIPT_KEY: z.string().optional(),
-  /** Listen beyond loopback although the sandbox is below `full`. */
-  JACK_UNSAFE_ALLOW_WEAK_SANDBOX: flag,
-  JACK_SANDBOX: z.enum(['full', 'namespaces', 'none']).optional(),
-  JACK_POOL_SIZE: number(4),
-  JACK_POOL_REUSE: z.enum(['account', 'never']).default('account'),
-  /** Executions of one account after which its process is replaced. */
-  JACK_POOL_MAX_USES: number(500),
-  JACK_QUEUE: number(256),
-  JACK_QUEUE_PER_ACCOUNT: number(128),
-  JACK_IDLE_MS: number(60_000),
-  /** Most apps that are awake at once; 0 for as many as half of the memory holds. */
-  JACK_MAX_LIVE: number(0),
-  /** How often what apps print and use is stored. */
-  JACK_FLUSH_MS: z.coerce.number().int().min(10).max(5_000).default(500),
-  JACK_CPU_MS: number(limits.execution.cpuMs),
-  JACK_WALL_MS: number(limits.execution.wallMs),
-  JACK_MEMORY_MB: number(limits.execution.memoryMb),
-  JACK_REQUESTS_PER_MINUTE: number(6_000),
-  JACK_METRICS_PORT: z.coerce.number().int().min(1).max(65_535).optional(),
-  /** How many proxies before this server write `x-forwarded-for`. */
-  JACK_TRUSTED_PROXIES: number(0),
-  JACK_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
-  /** What a development account is granted at first, in USD. */
-  JACK_LOCAL_CREDIT_USD: z.string().default('100'),
-  /** Days without a request, a deploy or money after which a project without a time to live expires; 0 is never. */
-  JACK_INACTIVE_DAYS: number(7),
-  /** Days without use after which a payment session is closed; 0 is never. */
-  JACK_SESSION_IDLE_DAYS: number(30),
-  /** A session is settled on chain when more than so much, in USD, is spent of it and not settled. */
-  JACK_SETTLE_ABOVE_USD: UsdInput.default('10'),
-  /** How long lines of apps are kept, and how many, and how much text, of one project. */
-  JACK_APP_LOG_DAYS: number(7),
-  JACK_APP_LOG_LINES: number(10_000),
-  JACK_APP_LOG_MB: number(20),
-  /** The chain that is paid on. `local` is one on this machine, with money that is worth nothing. */
-  JACK_CHAIN: z.enum(['none', 'local', 'moderato', 'mainnet']).optional(),
-  /** Where the chain answers. A local chain is started when there is none; of others, the public one is the default. */
-  JACK_RPC_URL: z.url().optional(),
-  /** Port of the local chain; 0 picks a free one. */
-  JACK_CHAIN_PORT: z.coerce.number().int().min(0).max(65_535).default(0),
-  /** Id of the local chain; that of the public testnet lets its tools try this one. */
-  JACK_CHAIN_ID: z.coerce.number().int().positive().default(1_337),
-  /** Who gets the money: a cold address, of which this server has no key. */
-  JACK_PAYEE: address.optional(),
-  /** Token that is paid with: a TIP-20 stablecoin with six decimals. Default: the one that is usual on the chain. */
-  JACK_PAY_TOKEN: address.optional(),
-  /** Private key that closes channels. It needs gas money only. */
-  JACK_OPERATOR_KEY: privateKey.optional(),
-  /** Private key that pays the gas of payers. Without one, they do. */
-  JACK_FEE_PAYER_KEY: privateKey.optional(),
-  /** Signs challenges: 32 characters or more. Several by comma or line: the first signs, all of them count. */
-  JACK_MPP_SECRET: challengeSecrets.optional(),
-  /** Versions of a project that are kept, besides those that were live in the last 30 days. */
-  JACK_VERSIONS_KEPT: number(20),
-})
+const Environment = z
+  .object({
+    /** `local` makes a development account with credit and prints its token. */
+    JACK_MODE: z.enum(['local', 'server']).default('server'),
+    JACK_HOST: z.string().default('127.0.0.1'),
+    /** 0 picks a free port. */
+    JACK_PORT: z.coerce.number().int().min(0).max(65_535).default(8787),
+    /** Host under which live URLs are made; without port. */
+    JACK_DOMAIN: z
+      .string()
+      .regex(/^[a-z0-9.-]+$/)
+      .default('localhost'),
+    /** How the outside reaches this server when a proxy stands before it: "https://jack.example". */
+    JACK_PUBLIC_URL: z.url().optional(),
+    JACK_DATA: z.string().min(1),
+    DATABASE_URL: z.string().optional(),
+    /** 32 bytes in base64 that encrypt environment values at rest. Made and kept in the data directory when missing. */
+    JACK_ENCRYPTION_KEY: z.string().optional(),
+    /** Ed25519 private key in PEM that signs receipts, or a file with it. Made and kept in the data directory when missing. */
+    JACK_RECEIPT_KEY: z.string().optional(),
+    /** Listen beyond loopback although the sandbox is below `full`. */
+    JACK_UNSAFE_ALLOW_WEAK_SANDBOX: flag,
+    JACK_SANDBOX: z.enum(['full', 'namespaces', 'none']).optional(),
+    JACK_POOL_SIZE: number(4),
+    JACK_POOL_REUSE: z.enum(['account', 'never']).default('account'),
+    /** Executions of one account after which its process is replaced. */
+    JACK_POOL_MAX_USES: number(500),
+    JACK_QUEUE: number(256),
+    JACK_QUEUE_PER_ACCOUNT: number(128),
+    JACK_IDLE_MS: number(60_000),
+    /** Most apps that are awake at once; 0 for as many as half of the memory holds. */
+    JACK_MAX_LIVE: number(0),
+    /** How often what apps print and use is stored. */
+    JACK_FLUSH_MS: z.coerce.number().int().min(10).max(5_000).default(500),
+    JACK_CPU_MS: number(limits.execution.cpuMs),
+    JACK_WALL_MS: number(limits.execution.wallMs),
+    JACK_MEMORY_MB: number(limits.execution.memoryMb),
+    JACK_REQUESTS_PER_MINUTE: number(6_000),
+    JACK_METRICS_PORT: z.coerce.number().int().min(1).max(65_535).optional(),
+    /** How many proxies before this server write `x-forwarded-for`. */
+    JACK_TRUSTED_PROXIES: number(0),
+    JACK_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+    /** What a development account is granted at first, in USD. */
+    JACK_LOCAL_CREDIT_USD: z.string().default('100'),
+    /** Days without a request, a deploy or money after which a project without a time to live expires; 0 is never. */
+    JACK_INACTIVE_DAYS: number(7),
+    /** Days without use after which a payment session is closed; 0 is never. */
+    JACK_SESSION_IDLE_DAYS: number(30),
+    /** A session is settled on chain when more than so much, in USD, is spent of it and not settled. */
+    JACK_SETTLE_ABOVE_USD: UsdInput.default('10'),
+    /** How long lines of apps are kept, and how many, and how much text, of one project. */
+    JACK_APP_LOG_DAYS: number(7),
+    JACK_APP_LOG_LINES: number(10_000),
+    JACK_APP_LOG_MB: number(20),
+    /** The chain that is paid on. `local` is one on this machine, with money that is worth nothing. */
+    JACK_CHAIN: z.enum(['none', 'local', 'moderato', 'mainnet']).optional(),
+    /** Where the chain answers. A local chain is started when there is none; of others, the public one is the default. */
+    JACK_RPC_URL: z.url().optional(),
+    /** Port of the local chain; 0 picks a free one. */
+    JACK_CHAIN_PORT: z.coerce.number().int().min(0).max(65_535).default(0),
+    /** Id of the local chain; that of the public testnet lets its tools try this one. */
+    JACK_CHAIN_ID: z.coerce.number().int().positive().default(1_337),
+    /** Who gets the money: a cold address, of which this server has no key. */
+    JACK_PAYEE: address.optional(),
+    /** Token that is paid with: a TIP-20 stablecoin with six decimals. Default: the one that is usual on the chain. */
+    JACK_PAY_TOKEN: address.optional(),
+    /** Private key that closes channels. It needs gas money only. */
+    JACK_OPERATOR_KEY: privateKey.optional(),
+    /** Private key that pays the gas of payers. Without one, they do. */
+    JACK_FEE_PAYER_KEY: privateKey.optional(),
+    /** Signs challenges: 32 characters or more. Several by comma or line: the first signs, all of them count. */
+    JACK_MPP_SECRET: challengeSecrets.optional(),
+    /** An OAuth app of GitHub, by which people sign in; `docs/sign-in.md` says how to make one. */
+    JACK_GITHUB_CLIENT_ID: z.string().min(1).optional(),
+    JACK_GITHUB_CLIENT_SECRET: z.string().min(1).optional(),
+    /** Of a GitHub Enterprise server: https://github.example, and https://github.example/api/v3. */
+    JACK_GITHUB_URL: z.url().default('https://github.com'),
+    JACK_GITHUB_API_URL: z.url().default('https://api.github.com'),
+    /** Versions of a project that are kept, besides those that were live in the last 30 days. */
+    JACK_VERSIONS_KEPT: number(20),
+  })
+  .refine(
+    (it) =>
+      (it.JACK_GITHUB_CLIENT_ID === undefined) === (it.JACK_GITHUB_CLIENT_SECRET === undefined),
+    { path: ['JACK_GITHUB_CLIENT_ID'], error: 'it goes with JACK_GITHUB_CLIENT_SECRET: set both' },
+  )
 
 export type Config = ReturnType<typeof readConfig>
 
@@ -164,6 +176,15 @@ export function readConfig(
     },
     inactiveDays: it.JACK_INACTIVE_DAYS,
     versionsKept: it.JACK_VERSIONS_KEPT,
+    github:
+      it.JACK_GITHUB_CLIENT_ID !== undefined && it.JACK_GITHUB_CLIENT_SECRET !== undefined
+        ? {
+            clientId: it.JACK_GITHUB_CLIENT_ID,
+            clientSecret: it.JACK_GITHUB_CLIENT_SECRET,
+            url: it.JACK_GITHUB_URL.replace(/\/+$/, ''),
+            apiUrl: it.JACK_GITHUB_API_URL.replace(/\/+$/, ''),
+          }
+        : null,
     payments: {
       chain: it.JACK_CHAIN ?? (it.JACK_MODE === 'local' ? ('local' as const) : ('none' as const)),
       rpcUrl: it.JACK_RPC_URL,

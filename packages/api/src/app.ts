@@ -22,6 +22,7 @@ import { answerProblem, asJackError } from './http/problem.ts'
 import { projectsDoor } from './http/projects.ts'
 import { receiptsDoor } from './http/receipts.ts'
 import { sessionsDoor } from './http/sessions.ts'
+import { signInDoor } from './http/signIn.ts'
 import { usageDoor } from './http/usage.ts'
 import type { Jack } from './jack.ts'
 
@@ -95,6 +96,7 @@ export function createApp(jack: Jack): Hono<Door> {
   })
   app.use(limits.byAccount)
 
+  signInDoor(app, jack, limits)
   executeDoor(app, jack)
   deployDoor(app, jack, limits)
   projectsDoor(app, jack)

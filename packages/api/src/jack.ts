@@ -4,6 +4,7 @@ import type { Engine } from './engine/Engine.ts'
 import type { Recorder } from './gateway/recorder.ts'
 import type { Routes } from './gateway/routes.ts'
 import type { IdPrefix } from './Id.ts'
+import type { GitHub } from './identity/github.ts'
 import type { Forgeries } from './payments/Forgeries.ts'
 import type { Payments } from './payments/Payments.ts'
 import type { Background } from './store/background.ts'
@@ -31,6 +32,8 @@ export interface Jack {
   /** How wallets pay; null when this cloud takes no payments. */
   payments: Payments | null
   forgeries: Forgeries
+  /** By which people sign in; null when this cloud has no app there. */
+  github: GitHub | null
   engine: Engine
   blobs: Blobs
   env: EnvStore

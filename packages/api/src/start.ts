@@ -17,6 +17,7 @@ import { Routes } from './gateway/routes.ts'
 import { SourceMaps } from './gateway/sourceMaps.ts'
 import { serveOperator } from './http/operator.ts'
 import { makeId } from './Id.ts'
+import { openGitHub } from './identity/github.ts'
 import type { Jack } from './jack.ts'
 import { checkPayments, noPayments } from './payments/checks.ts'
 import { Forgeries } from './payments/Forgeries.ts'
@@ -262,6 +263,7 @@ async function open(
     wallets,
     payments: paying?.payments ?? null,
     forgeries: new Forgeries(Math.max(60, Math.ceil(config.requestsPerMinute / 100))),
+    github: config.github && openGitHub(config.github),
     engine,
     blobs,
     scratchDir: await emptyFolder(join(config.dataDir, 'scratch')),

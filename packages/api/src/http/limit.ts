@@ -11,6 +11,7 @@ export function rateLimits(perMinute: number) {
   const strangers = limiter(Math.max(60, Math.ceil(perMinute / 10)))
   const accounts = limiter(perMinute)
   const buyers = limiter(perMinute * 2)
+  const signIns = limiter(Math.max(30, Math.ceil(perMinute / 100)))
   const failedDeploys = new RateLimiterMemory({ points: 30, duration: 600 })
 
   return {
@@ -47,6 +48,12 @@ export function rateLimits(perMinute: number) {
         throw error
       }
     },
+
+    /** Signing in and claiming write rows for nobody yet, and ask others who somebody is. */
+    signIn: (async (c, next) => {
+      await consume(signIns, c.get('address'))
+      await next()
+    }) satisfies MiddlewareHandler<Door>,
 
     /** A wrong token costs the address ten requests, so that trying tokens ends soon. */
     wrongToken: (address: string) => consume(strangers, address, 10),

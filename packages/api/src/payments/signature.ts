@@ -1,7 +1,7 @@
 import { Session } from 'mppx/tempo'
 import { SignatureEnvelope } from 'ox/tempo'
 import type { Hex, Voucher } from '../Session.ts'
-import { addressOf, hexBytes, keccakOf } from './keccak.ts'
+import { addressOf, hexBytes, keccak, keccakOf } from './keccak.ts'
 import { passkeyFits } from './passkey.ts'
 import { recoveredKey } from './recoveredKey.ts'
 import { typedDigest, word } from './typedData.ts'
@@ -45,6 +45,19 @@ export function proofSignedBy(proof: Proof, signature: string): boolean {
   if (!isAddress(proof.account)) return false
   const digest = proofDigest(proof)
   const signer = proof.account
+  if (isPlain(signature)) return signedBy({ digest, signature, signer })
+  return passkeyFits({ digest, signature, signer }) && envelopeSignedBy(digest, signature, signer)
+}
+
+/**
+ * Whether a wallet signed a text, as `personal_sign` does (EIP-191). As strict as with proofs.
+ *
+ * @param signer in lower case
+ */
+export function messageSignedBy(text: string, signature: string, signer: Hex): boolean {
+  const bytes = Buffer.from(text)
+  const prefix = Buffer.from(`\x19Ethereum Signed Message:\n${bytes.length}`)
+  const digest = keccak(Buffer.concat([prefix, bytes]))
   if (isPlain(signature)) return signedBy({ digest, signature, signer })
   return passkeyFits({ digest, signature, signer }) && envelopeSignedBy(digest, signature, signer)
 }

@@ -11,7 +11,7 @@ export interface Account {
 }
 
 /** The account of a slug. */
-async function findBySlug(db: Db, slug: string): Promise<Account | undefined> {
+export async function findBySlug(db: Db, slug: string): Promise<Account | undefined> {
   const row = await db.selectFrom('account').selectAll().where('slug', '=', slug).executeTakeFirst()
   return row && toAccount(row)
 }
@@ -58,6 +58,61 @@ export async function ensureWallet(
     return made
   }
   throw new Error(`No name is free for ${it.address}.`)
+}
+
+/**
+ * The account of somebody whom another server knows, with its empty balance. Made when he is new.
+ *
+ * @param it.provider which server
+ * @param it.subject by what it knows him, and nobody else ever
+ * @param it.slugs what it may be called, the best first
+ */
+export async function ensurePerson(
+  db: Db,
+  it: { accountId: string; provider: string; subject: string; slugs: Iterable<string> },
+): Promise<Account> {
+  for (const slug of it.slugs) {
+    const known = await findByIdentity(db, it)
+    if (known) return known
+    // Of two who come at once, the second finds the identity taken, and leaves no account behind.
+    const made = await db.transaction().execute(async (db) => {
+      const account = await db
+        .insertInto('account')
+        .values({ account_id: it.accountId, slug, kind: 'person' })
+        .onConflict((on) => on.doNothing())
+        .executeTakeFirst()
+      if (!account.numInsertedOrUpdatedRows) return false
+      const identity = await db
+        .insertInto('identity')
+        .values({ provider: it.provider, subject: it.subject, account_id: it.accountId })
+        .onConflict((on) => on.doNothing())
+        .executeTakeFirst()
+      if (!identity.numInsertedOrUpdatedRows) {
+        await db.deleteFrom('account').where('account_id', '=', it.accountId).execute()
+        return false
+      }
+      await createLedgerAccount(db, it.accountId)
+      return true
+    })
+    if (made) return { accountId: it.accountId, slug, kind: 'person', address: null }
+  }
+  const known = await findByIdentity(db, it)
+  if (known) return known
+  throw new Error(`No name is free for ${it.provider} ${it.subject}.`)
+}
+
+async function findByIdentity(
+  db: Db,
+  it: { provider: string; subject: string },
+): Promise<Account | undefined> {
+  const row = await db
+    .selectFrom('identity')
+    .innerJoin('account', 'account.account_id', 'identity.account_id')
+    .select(['account.account_id', 'slug', 'kind', 'address'])
+    .where('provider', '=', it.provider)
+    .where('subject', '=', it.subject)
+    .executeTakeFirst()
+  return row && toAccount(row)
 }
 
 /** @param address in lower case */

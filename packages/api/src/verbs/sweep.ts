@@ -5,6 +5,7 @@ import * as deployments from '../store/deployments.ts'
 import * as idempotency from '../store/idempotency.ts'
 import { settleAbandoned } from '../store/ledger.ts'
 import * as logs from '../store/logs.ts'
+import * as nonces from '../store/nonces.ts'
 import { sinceLast } from '../store/periodic.ts'
 import * as projects from '../store/projects.ts'
 import { forgetChallenges } from '../store/sessions.ts'
@@ -34,6 +35,7 @@ export async function sweep(jack: Jack): Promise<void> {
   // Some replica's clock may be behind, and take them for good still.
   await forgetChallenges(jack.db, ago(hour))
   await signIns.forgetOld(jack.db, ago(hour))
+  await nonces.forgetOld(jack.db, ago(hour))
   await stagedFiles.forgetOld(jack.db, ago(limits.staging.hours * hour))
   await logs.trim(jack.relaxedDb, now, jack.config.appLog)
 }
