@@ -13,6 +13,7 @@ import { healthDoor } from './http/health.ts'
 import { rateLimits } from './http/limit.ts'
 import { llmsDoor } from './http/llms.ts'
 import { logsDoor } from './http/logs.ts'
+import { mcpDoor } from './http/mcp.ts'
 import { metadataDoor } from './http/oauth/metadata.ts'
 import { baseOf, bearerChallenge } from './http/oauth/resources.ts'
 import { openApiDoor } from './http/openapi.ts'
@@ -94,6 +95,8 @@ export function createApp(jack: Jack): Hono<Door> {
     }
     await next()
   })
+  // What its tools ask the doors counts, message by message.
+  mcpDoor(app, jack)
   app.use(limits.byAccount)
 
   signInDoor(app, jack, limits)

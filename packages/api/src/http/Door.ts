@@ -15,6 +15,10 @@ export interface Arrival {
     requestId: string
     /** Who was found to be asking; null leaves it to the headers. */
     payer: Payer | null
+    /** What it is part of: a challenge is good for that and nothing else. */
+    purpose?: string
+    /** Told whose wallet the request turned out to be of. */
+    found?(payer: Payer): void
   }
 }
 

@@ -26,10 +26,12 @@ export interface Purchase {
   amountUsd?: string | undefined
 }
 
-/** Method, path and query: what a challenge is good for. */
+/** Method, path and query: what a challenge is good for; and what the request is part of, if it is. */
 const scopeOf = (c: Context<Door>): string => {
   const { pathname, search } = new URL(c.req.url)
-  return `${c.req.method} ${pathname}${search}`
+  const request = `${c.req.method} ${pathname}${search}`
+  const purpose = c.env.within?.purpose
+  return purpose === undefined ? request : `${request} ${purpose}`
 }
 
 /**
@@ -112,7 +114,9 @@ export async function identify(c: Context<Door>, jack: Jack, it: Purchase): Prom
     await takeVoucher(jack, presented.voucher, (it) =>
       sessions.require(jack.db, it, presented.amountMicroUsd),
     )
-  return payerOf(jack, presented)
+  const wallet = await payerOf(jack, presented)
+  c.env.within?.found?.(wallet)
+  return wallet
 }
 
 /**

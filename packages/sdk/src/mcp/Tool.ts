@@ -1,4 +1,4 @@
-import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js'
+import type { CallToolRequest, CallToolResult } from '@modelcontextprotocol/sdk/types.js'
 import type { z } from 'zod'
 import type { Jack } from '../Jack.ts'
 import type { Answer, Input } from '../operations.ts'
@@ -65,7 +65,10 @@ export type FolderSettings = Partial<
 
 export type FolderCall = Pick<ToolCall<unknown>, 'jack' | 'signal' | 'progress'>
 
-/** Who calls, as far as that is known from the call's `_meta`. */
+/** A call as it came: name, arguments and `_meta`. */
+export type ToolRequest = CallToolRequest['params']
+
+/** Who calls, as far as that is known from the request. */
 export interface Caller {
   jack: Jack
   /** What can be spent yet, in USD, after something was paid. Default: the account's balance. */

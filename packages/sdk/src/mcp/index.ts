@@ -6,6 +6,7 @@ export {
   type Folders,
   type Host,
   type Tool,
+  type ToolRequest,
   type Toolset,
   toolsets,
 } from './Tool.ts'

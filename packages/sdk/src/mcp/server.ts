@@ -10,13 +10,13 @@ import { fromUsd, toUsd } from '../wire/Usd.ts'
 import { agreed } from './consent.ts'
 import { priceOf } from './prices.ts'
 import { failed, failureOf, succeeded } from './results.ts'
-import type { Caller, Host, Tool, ToolCall, Toolset } from './Tool.ts'
+import type { Caller, Host, Tool, ToolCall, ToolRequest, Toolset } from './Tool.ts'
 import { toolsets as allToolsets } from './Tool.ts'
 import { type Offered, offered, operationOf } from './tools.ts'
 
 export interface McpServerOptions {
-  /** Who makes a call, told by the `_meta` of its request. */
-  caller(meta: Record<string, unknown> | undefined): Caller
+  /** Who makes a call. */
+  caller(request: ToolRequest): Caller
   host: Host
   /** Which tools are offered. Default: all. */
   toolsets?: readonly Toolset[] | undefined
@@ -43,7 +43,7 @@ export function createMcpServer({
     if (!it) throw unknownTool(params.name, [...offer.keys()])
     const input = argumentsOf(it, params.arguments ?? {})
     const ask = (message: string) => agreed(server, message, extra.signal)
-    return call(it.tool, caller(params._meta), ask, {
+    return call(it.tool, caller(params), ask, {
       input,
       host,
       signal: extra.signal,
