@@ -14,6 +14,7 @@ import { rateLimits } from './http/limit.ts'
 import { llmsDoor } from './http/llms.ts'
 import { logsDoor } from './http/logs.ts'
 import { mcpDoor } from './http/mcp.ts'
+import { oauthDoor } from './http/oauth/index.ts'
 import { metadataDoor } from './http/oauth/metadata.ts'
 import { baseOf, bearerChallenge } from './http/oauth/resources.ts'
 import { openApiDoor } from './http/openapi.ts'
@@ -84,6 +85,8 @@ export function createApp(jack: Jack): Hono<Door> {
   metadataDoor(app, jack)
 
   app.use(limits.byAddress)
+  // Here a token is what is asked for, not who asks.
+  oauthDoor(app, jack)
   app.use(async (c, next) => {
     if (isPayment(c.req.header('authorization') ?? ''))
       await jack.forgeries.require(c.get('address'))

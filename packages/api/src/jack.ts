@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { Config } from './Config.ts'
+import type { ClientDocuments } from './clients/ClientDocuments.ts'
 import type { Engine } from './engine/Engine.ts'
 import type { Recorder } from './gateway/recorder.ts'
 import type { Routes } from './gateway/routes.ts'
@@ -34,6 +35,8 @@ export interface Jack {
   forgeries: Forgeries
   /** By which people sign in; null when this cloud has no app there. */
   github: GitHub | null
+  /** Clients of OAuth that are known by an address. */
+  clientDocuments: Pick<ClientDocuments, 'find'>
   engine: Engine
   blobs: Blobs
   env: EnvStore

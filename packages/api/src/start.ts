@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { createApp } from './app.ts'
 import { type Config, isLoopback } from './Config.ts'
+import { ClientDocuments } from './clients/ClientDocuments.ts'
 import { JackError } from './Errors.ts'
 import type { Engine } from './engine/Engine.ts'
 import { createWorkerdEngine, stateRoot } from './engine/workerd/index.ts'
@@ -264,6 +265,7 @@ async function open(
     payments: paying?.payments ?? null,
     forgeries: new Forgeries(Math.max(60, Math.ceil(config.requestsPerMinute / 100))),
     github: config.github && openGitHub(config.github),
+    clientDocuments: new ClientDocuments(),
     engine,
     blobs,
     scratchDir: await emptyFolder(join(config.dataDir, 'scratch')),

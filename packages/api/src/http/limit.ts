@@ -70,7 +70,7 @@ const paidPaths = Object.values(operations)
 
 export type RateLimits = ReturnType<typeof rateLimits>
 
-async function consume(
+export async function consume(
   limiter: RateLimiterMemory,
   key: string,
   points = 1,

@@ -61,7 +61,9 @@ test('vouchers of many sessions that come at once are all taken, and each says w
     const its = paid.filter((_, at) => at % channels.length === i)
     const committed = its.map((it) => it.committedMicroUsd)
     // Those of one session may be taken by two transactions, in any order.
-    expect(committed.toSorted((a, b) => Number(a - b))).toEqual(Array.from({ length: 30 }, (_, at) => BigInt(at + 1) * 100n))
+    expect(committed.toSorted((a, b) => Number(a - b))).toEqual(
+      Array.from({ length: 30 }, (_, at) => BigInt(at + 1) * 100n),
+    )
     const session = await sessions.findByChannel(db, channel)
     expect(session).toMatchObject({ committedMicroUsd: 3_000n, authorizedMicroUsd: 3_000n })
   }

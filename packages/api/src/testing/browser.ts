@@ -28,7 +28,7 @@ export class Browser {
   /** Sends a form. `headers` replace what a browser would say. */
   post(
     path: string,
-    fields: Record<string, string>,
+    fields: Record<string, string> | [string, string][],
     headers: Record<string, string> = {},
   ): Promise<Seen> {
     const sent = {
@@ -69,7 +69,11 @@ export class Browser {
       headers: answer.headers,
       text,
       location: answer.headers.location as string | undefined,
-      field: (name) => new RegExp(`name="${name}" value="([^"]*)"`).exec(text)?.[1] ?? '',
+      field: (name) =>
+        (new RegExp(`name="${name}" value="([^"]*)"`).exec(text)?.[1] ?? '').replaceAll(
+          '&amp;',
+          '&',
+        ),
     }
   }
 }

@@ -6,6 +6,9 @@ import * as idempotency from '../store/idempotency.ts'
 import { settleAbandoned } from '../store/ledger.ts'
 import * as logs from '../store/logs.ts'
 import * as nonces from '../store/nonces.ts'
+import * as oauthClients from '../store/oauthClients.ts'
+import * as oauthDevices from '../store/oauthDevices.ts'
+import * as oauthGrants from '../store/oauthGrants.ts'
 import { sinceLast } from '../store/periodic.ts'
 import * as projects from '../store/projects.ts'
 import { forgetChallenges } from '../store/sessions.ts'
@@ -36,6 +39,13 @@ export async function sweep(jack: Jack): Promise<void> {
   await forgetChallenges(jack.db, ago(hour))
   await signIns.forgetOld(jack.db, ago(hour))
   await nonces.forgetOld(jack.db, ago(hour))
+  // A code that comes again ends what it brought, also when it comes late.
+  await oauthGrants.forgetOld(jack.db, ago(day))
+  await oauthDevices.forgetOld(jack.db, ago(hour))
+  await oauthClients.forgetOld(jack.db, {
+    unusedSince: ago(180 * day),
+    neverUsedSince: ago(7 * day),
+  })
   await stagedFiles.forgetOld(jack.db, ago(limits.staging.hours * hour))
   await logs.trim(jack.relaxedDb, now, jack.config.appLog)
 }

@@ -54,10 +54,10 @@ test('the authorization server takes PKCE with S256, public clients, and names i
   })
 })
 
-test('a cloud on this machine goes by the name of loopback that it was asked by, and by no other', async () => {
+test('a cloud on this machine goes by every name of loopback, and by no other', async () => {
   const base = `http://localhost:${cloud.port}`
   const { json } = await get('/.well-known/oauth-protected-resource/mcp', base)
-  expect(json).toMatchObject({ resource: `${base}/mcp`, authorization_servers: [base] })
-  const rebound = await cloud.live(`http://api.localhost/.well-known/oauth-authorization-server`)
-  expect(rebound.json.issuer).toBe(cloud.url)
+  expect(json).toMatchObject({ resource: `${base}/mcp`, authorization_servers: [cloud.url] })
+  const forged = await cloud.live('http://api.localhost/.well-known/oauth-protected-resource')
+  expect(forged.json.resource).toBe(cloud.url)
 })

@@ -5,7 +5,7 @@ import type { Jack } from '../../jack.ts'
 import { type Resource, resourceUrl, usualScopes } from '../../Resource.ts'
 import type { Door } from '../Door.ts'
 import { cacheControl } from '../openapi.ts'
-import { baseOf } from './resources.ts'
+import { baseOf, issuerOf } from './resources.ts'
 
 /** How a client that knows nothing but a URL finds out where and how to sign in. Everybody may read it, also from a web page. */
 export function metadataDoor(app: Hono<Door>, jack: Jack): void {
@@ -13,33 +13,36 @@ export function metadataDoor(app: Hono<Door>, jack: Jack): void {
 
   const resource = (it: Resource) => (c: Context<Door>) => {
     const base = baseOf(c, jack)
-    return c.json(resourceMetadata(base, it), 200, { 'cache-control': cacheControl, vary: 'host' })
+    return c.json(resourceMetadata(base, it, issuerOf(jack)), 200, {
+      'cache-control': cacheControl,
+      vary: 'host',
+    })
   }
   app.get('/.well-known/oauth-protected-resource', resource('api'))
   app.get('/.well-known/oauth-protected-resource/mcp', resource('mcp'))
 
   app.get('/.well-known/oauth-authorization-server', (c) =>
-    c.json(serverMetadata(baseOf(c, jack)), 200, { 'cache-control': cacheControl, vary: 'host' }),
+    c.json(serverMetadata(issuerOf(jack)), 200, { 'cache-control': cacheControl }),
   )
 }
 
 /** RFC 9728, section 2. */
-const resourceMetadata = (base: string, it: Resource) => ({
+const resourceMetadata = (base: string, it: Resource, issuer: string) => ({
   resource: resourceUrl(base, it),
   resource_name: it === 'mcp' ? 'Jack (MCP)' : 'Jack',
-  authorization_servers: [base],
+  authorization_servers: [issuer],
   scopes_supported: it === 'mcp' ? usualScopes : scopes,
   bearer_methods_supported: ['header'],
 })
 
 /** RFC 8414, section 2. */
-const serverMetadata = (base: string) => ({
-  issuer: base,
-  authorization_endpoint: `${base}/oauth/authorize`,
-  token_endpoint: `${base}/oauth/token`,
-  registration_endpoint: `${base}/oauth/register`,
-  revocation_endpoint: `${base}/oauth/revoke`,
-  device_authorization_endpoint: `${base}/oauth/device_authorization`,
+const serverMetadata = (issuer: string) => ({
+  issuer,
+  authorization_endpoint: `${issuer}/oauth/authorize`,
+  token_endpoint: `${issuer}/oauth/token`,
+  registration_endpoint: `${issuer}/oauth/register`,
+  revocation_endpoint: `${issuer}/oauth/revoke`,
+  device_authorization_endpoint: `${issuer}/oauth/device_authorization`,
   scopes_supported: scopes,
   response_types_supported: ['code'],
   response_modes_supported: ['query'],

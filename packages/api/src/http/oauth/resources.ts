@@ -1,17 +1,31 @@
 import type { Context } from 'hono'
 import { isLoopback } from '../../Config.ts'
 import type { Jack } from '../../jack.ts'
-import { type Resource, resourceAt, resourceUrl, usualScopes } from '../../Resource.ts'
+import { type Resource, resourceAt, resourceOf, resourceUrl, usualScopes } from '../../Resource.ts'
 import type { Door } from '../Door.ts'
 
+/** Who makes tokens (RFC 8414, `issuer`): the API under its one name, which is also the one that browsers sign in under. */
+export const issuerOf = ({ urls }: Jack): string => urls.api.replace(/\/$/, '')
+
 /**
- * The API as its client names it, without a slash at the end. A cloud on this machine answers to every name of loopback,
- * and a client takes nothing of another name than the one it asked; any other cloud has one name.
+ * The API as its client names it, without a slash at the end. On this machine it answers to every name of loopback, and a
+ * client takes nothing of another name than the one it asked; elsewhere it has one name.
  */
-export function baseOf(c: Context<Door>, { config, urls }: Jack): string {
-  const asked = new URL(c.req.url)
-  const isOwn = config.publicUrl === undefined && isLoopback(asked.hostname.replace(/[[\]]/g, ''))
-  return isOwn ? asked.origin : urls.api.replace(/\/$/, '')
+export function baseOf(c: Context<Door>, jack: Jack): string {
+  const { origin } = new URL(c.req.url)
+  return isOwnName(origin, jack) ? origin : issuerOf(jack)
+}
+
+/** The resource of a URL (RFC 8707), by any name that the API answers to; undefined when it is none of its own. */
+export function resourceNamed(url: string, jack: Jack): Resource | undefined {
+  const origin = URL.canParse(url) ? new URL(url).origin : ''
+  return resourceOf(isOwnName(origin, jack) ? origin : issuerOf(jack), url)
+}
+
+function isOwnName(origin: string, { config, urls }: Jack): boolean {
+  if (config.publicUrl !== undefined || !URL.canParse(origin)) return false
+  const { protocol, hostname } = new URL(origin)
+  return protocol === new URL(urls.api).protocol && isLoopback(hostname.replace(/[[\]]/g, ''))
 }
 
 /** Where a resource says who makes tokens for it (RFC 9728, section 3.1). */

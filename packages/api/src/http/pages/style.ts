@@ -45,6 +45,7 @@ button, .button {
   text-align: center; text-decoration: none; cursor: pointer;
 }
 button.second, .button.second { background: transparent; border-color: var(--line); color: var(--ink); }
+button + button { margin-top: 0.625rem; }
 button[disabled] { opacity: 0.55; cursor: default; }
 button:hover:not([disabled]), .button:hover { filter: brightness(1.06); }
 label { display: block; margin: 0 0 0.25rem; font-weight: 600; }
@@ -53,6 +54,9 @@ input:not([type=hidden]):not([type=checkbox]):not([type=radio]), textarea, selec
   border: 1px solid var(--quiet); border-radius: 0.5rem; background: var(--card); color: var(--ink); font-size: 1rem;
 }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+fieldset { margin: 0 0 1rem; padding: 0; border: 0; }
+legend { padding: 0; font-weight: 600; }
+.choice { display: flex; gap: 0.625rem; align-items: baseline; padding: 0.375rem 0; margin: 0; font-weight: 400; }
 details { margin: 0 0 1rem; }
 summary { cursor: pointer; padding: 0.375rem 0; }
 .alert { border-left: 4px solid #c2571a; padding: 0.125rem 0 0.125rem 0.875rem; }
