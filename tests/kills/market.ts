@@ -99,13 +99,17 @@ export async function openMarket(cloud: MortalCloud, { each = 1 } = {}) {
       }
     })
     const killing = async () => {
-      for (let i = 0; i < count; i++) {
+      for (let i = 0; i < count && !isOver; i++) {
         await cloud.alive()
         await killAnything()
       }
       isOver = true
     }
-    await Promise.all([...working, killing()])
+    try {
+      await Promise.all([...working, killing()])
+    } finally {
+      isOver = true
+    }
     await cloud.alive()
   }
 
