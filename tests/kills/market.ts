@@ -109,6 +109,7 @@ export async function openMarket(cloud: MortalCloud, { each = 1 } = {}) {
       await Promise.all([...working, killing()])
     } finally {
       isOver = true
+      await Promise.allSettled(working)
     }
     await cloud.alive()
   }

@@ -4,7 +4,7 @@ import { JackError } from '../Errors.ts'
 import { parse } from '../Input.ts'
 import type { Jack } from '../jack.ts'
 import { type Payer, requireScope } from '../Payer.ts'
-import type { Claim } from '../store/idempotency.ts'
+import { type Claim, unclaimed } from '../store/idempotency.ts'
 import { admitDeploy } from '../verbs/admit-deploy.ts'
 import { deploy } from '../verbs/deploy.ts'
 import { deploySources } from '../verbs/deploy-sources.ts'
@@ -49,7 +49,7 @@ export function deployDoor(app: Hono<Door>, jack: Jack, limits: RateLimits): voi
     }
     const workId = jack.newId('dep')
     const key = keyOf(c)
-    if (key === undefined) return send(c, await work({ workId, repeated: false }))
+    if (key === undefined) return send(c, await work(unclaimed(workId)))
     const fingerprint = jack.sha256(`${upload.method} ${c.req.path}\n${JSON.stringify(manifest)}`)
     return send(c, await once(jack, buyer, key, fingerprint, workId, c.get('requestId'), work))
   })

@@ -109,6 +109,22 @@ describe('a charge that was paid', () => {
     })
   }
 
+  test('for a program without room, and is not found on chain the next time, pays for the one after', async () => {
+    const it = await us.wallet()
+    const before = await income()
+    const { charge } = await us.http.ask('POST', '/execute', program)
+    const authorization = await it.charge(charge)
+    const send = () => us.http.send('POST', '/execute', program, { authorization })
+    noRoom()
+    expect((await send()).status).toBe(503)
+    once('findCharge', () => Promise.reject(new JackError('unavailable', 'No route to host.')))
+    expect((await send()).status).toBe(503)
+    expect(await send()).toMatchObject({ status: 200, json: { result: 42 } })
+    await us.settled()
+    expect((await income()) - before).toBe(10_000n)
+    expect(await us.credited(it)).toBe(0n)
+  })
+
   test('for a program that fails is paid, and told as often as it is asked for', async () => {
     const it = await us.wallet()
     for (const code of [
@@ -167,6 +183,48 @@ describe('a charge that was paid', () => {
 })
 
 describe('a session', () => {
+  test.each([
+    ['a program', '/execute', program, 10_000n],
+    ['a deploy', '/deploy', { files: app('').files }, 50_000n],
+  ])('whose key is lost before %s and after it pays once', async (_, path, body, microUsd) => {
+    const it = await us.wallet()
+    const channel = await us.open(it)
+    let signed = 10_000n
+    const send = async () => {
+      const { session } = await us.http.ask('POST', path, body)
+      signed += microUsd
+      const authorization = await it.promise(session, channel, signed)
+      return us.http.send('POST', path, body, { authorization, 'idempotency-key': 'lost' })
+    }
+    const { engine } = us.cloud.jack
+    const verb = path === '/execute' ? 'execute' : 'put'
+    const real = engine[verb]
+    engine[verb] = () => {
+      engine[verb] = real as never
+      throw new JackError('unavailable', 'There is no room.')
+    }
+    expect((await send()).status).toBe(503)
+    once('receipt', () => {
+      throw new Error('the end')
+    })
+    expect((await send()).status).toBe(500)
+    const answer = await send()
+    expect(answer.status).toBe(path === '/execute' ? 200 : 201)
+    expect(answer.json.deduplicated).not.toBe(true)
+    await us.settled()
+    expect((await us.session(channel)).committedMicroUsd).toBe(10_000n + microUsd)
+    const { sessionId } = await us.session(channel)
+    const paid = await us.cloud.jack.db
+      .selectFrom('ledger_reservation')
+      .select('ref')
+      .where('session_id', '=', sessionId)
+      .where('captured_micro_usd', '=', microUsd)
+      .where('kind', '=', path === '/execute' ? 'execution' : 'deploy')
+      .execute()
+    const id = answer.json.execution_id ?? answer.json.deployment_id
+    expect(paid.map((it) => it.ref)).toContain(id)
+  })
+
   test('of which a hundred calls at once fail in every way has paid for what was delivered', async () => {
     const it = await us.wallet()
     const channel = await us.open(it)

@@ -6,7 +6,7 @@ import { JackError } from '../Errors.ts'
 import { parse } from '../Input.ts'
 import type { Jack } from '../jack.ts'
 import { type Payer, requireScope } from '../Payer.ts'
-import type { Claim } from '../store/idempotency.ts'
+import { type Claim, unclaimed } from '../store/idempotency.ts'
 import { requirePayer } from './authenticate.ts'
 import { readText } from './body.ts'
 import type { Door } from './Door.ts'
@@ -75,7 +75,7 @@ export function route<const T extends Operation>(
     const key = keyOf(c)
     const workId = jack.newId(operation.price === 'execution' ? 'exe' : 'dep')
     if (operation.method !== 'POST' || key === undefined || !payer)
-      return send(c, await work({ workId, repeated: false }))
+      return send(c, await work(unclaimed(workId)))
     const fingerprint = jack.sha256(`${operation.method} ${c.req.path}\n${text}`)
     return send(
       c,

@@ -56,7 +56,7 @@ export async function leave(db: Db, workId: string): Promise<void> {
     .updateTable('charge')
     .set({ work_id: null })
     .where('work_id', '=', workId)
-    .where(unpaidOrReleased)
+    .where(isUndone)
     .execute()
 }
 
@@ -66,12 +66,13 @@ export async function leaveAll(db: Db): Promise<void> {
     .updateTable('charge')
     .set({ work_id: null })
     .where('work_id', 'is not', null)
-    .where(unpaidOrReleased)
+    .where(isUndone)
     .execute()
 }
 
-const unpaidOrReleased = sql<boolean>`(state <> 'paid' or exists (select from ledger_reservation r
-  where r.reservation_id = charge.work_id and r.captured_micro_usd = 0))`
+/** What adds to a balance is done when it is paid, and other work when it is captured. */
+const isUndone = sql<boolean>`(state <> 'paid' or work_id not like 'add:%' and not exists (
+  select from ledger_reservation r where r.reservation_id = charge.work_id and r.captured_micro_usd > 0))`
 
 /**
  * From here on nobody else sends it. `sent` when this work's charge was sent before, and null when other work has it.

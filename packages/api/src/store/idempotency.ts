@@ -13,11 +13,20 @@ const lostAfterSeconds = 300
 
 /** Work to do under a key. */
 export interface Claim {
-  /** Of what the work makes. The id that the caller chose, or that of the first try when its answer was lost. */
+  /** Of what the work makes. The id that the caller chose, or that of the last try when its answer was lost. */
   workId: string
   /** There was a try before, which ended nobody knows where. */
   repeated: boolean
+  /** The try before came to nothing, for good: this one goes under another id, of which the next one hears. */
+  renew(workId: string): Promise<string>
 }
+
+/** Of a request without a key, which nobody can repeat. */
+export const unclaimed = (workId: string): Claim => ({
+  workId,
+  repeated: false,
+  renew: async (id) => id,
+})
 
 /**
  * Claims a key for a request. Answers the stored answer when the same request was answered before, or a claim when
@@ -39,7 +48,11 @@ export async function begin(
         and (idempotency.lost or idempotency.created_at < now() - make_interval(secs => ${lostAfterSeconds}))
     returning work_id`.execute(db)
   const [taken] = rows
-  if (taken) return { claim: { workId: taken.work_id, repeated: taken.work_id !== workId } }
+  if (taken) {
+    const repeated = taken.work_id !== workId
+    const renew = (id: string) => rename(db, accountId, key, id)
+    return { claim: { workId: taken.work_id, repeated, renew } }
+  }
   const row = await db
     .selectFrom('idempotency')
     .selectAll()
@@ -61,6 +74,16 @@ export async function begin(
     hint: 'Wait for its answer, then repeat the request to read it.',
     retryAfterSeconds: 1,
   })
+}
+
+async function rename(db: Db, accountId: string, key: string, workId: string): Promise<string> {
+  await db
+    .updateTable('idempotency')
+    .set({ work_id: workId })
+    .where('account_id', '=', accountId)
+    .where('key', '=', key)
+    .execute()
+  return workId
 }
 
 /** Keeps the answer for repeats of the request. */

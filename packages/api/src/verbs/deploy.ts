@@ -16,7 +16,7 @@ import { stillSuspended } from '../Suspension.ts'
 import type { Db } from '../store/database.ts'
 import * as deployments from '../store/deployments.ts'
 import type { Claim } from '../store/idempotency.ts'
-import { capture, settleLost } from '../store/ledger.ts'
+import { capture } from '../store/ledger.ts'
 import * as projects from '../store/projects.ts'
 import { include } from '../store/runtime.ts'
 import { forgetStrikes } from '../store/suspensions.ts'
@@ -52,11 +52,14 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
   const digest = jack.sha256(canonicalVersion(version))
   await checkVersion(jack, version)
 
-  const existing = await projects.find(jack.db, payer.accountId, it.project)
+  const { claim } = it
+  const made = claim.repeated && (await deployments.find(jack.db, claim.workId))
+  const existing =
+    (made && (await projects.findById(jack.db, made.projectId))) ||
+    (await projects.find(jack.db, payer.accountId, it.project))
   requireProject(payer, existing?.projectId ?? null)
   const warnings = [...it.warnings, ...(await missingServices(jack, payer, it.project, version))]
-  // The first try came this far, and only its answer was lost.
-  const made = it.claim.repeated && (await deployments.find(jack.db, it.claim.workId))
+  // The last try came this far, and only its answer was lost.
   if (made && made.projectId === existing?.projectId) {
     return present(jack, existing, made.deploymentId, version, {
       digest,
@@ -67,7 +70,7 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
     })
   }
   // It did not, so that what it held pays for this one.
-  if (it.claim.repeated) await settleLost(jack.db, it.claim.workId)
+  if (claim.repeated) await release(jack, payer, claim.workId)
   if (existing) requireUpdatable(existing, manifest)
   if (existing && (await isLive(jack, existing, digest, manifest))) {
     const { projectId } = existing
@@ -84,7 +87,7 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
   }
 
   const project = existing ?? newProject(jack, payer, it.project)
-  const deploymentId = it.claim.repeated ? jack.newId('dep') : it.claim.workId
+  const deploymentId = claim.repeated ? await claim.renew(jack.newId('dep')) : claim.workId
   const env = await mergedEnv(jack, existing, manifest)
   const envRevision = manifest.env ? jack.newId('env') : project.envRevision
 

@@ -30,7 +30,7 @@ export async function execute(
   signal: AbortSignal,
   claim: Claim,
 ): Promise<ExecuteResponse> {
-  const executionId = await idOf(jack, claim)
+  const executionId = await idOf(jack, payer, claim)
   const allowed = { ...jack.config.execution }
   if (request.timeout_ms) allowed.wallMs = Math.min(allowed.wallMs, request.timeout_ms)
   const work: Work = {
@@ -102,9 +102,12 @@ async function bundleAndReserve(
   return bundled.value
 }
 
-/** When the answer of a first try was lost after it was paid, the second try goes under the same id: already paid. */
-async function idOf(jack: Jack, { workId, repeated }: Claim): Promise<string> {
-  return !repeated || (await settleLost(jack.db, workId)) ? workId : jack.newId('exe')
+/** When the answer of the last try was lost after it was paid, this one goes under the same id: already paid. */
+async function idOf(jack: Jack, payer: Payer, { workId, repeated, renew }: Claim): Promise<string> {
+  if (!repeated || (await settleLost(jack.db, workId))) return workId
+  // What it held pays for this one.
+  await release(jack, payer, workId)
+  return renew(jack.newId('exe'))
 }
 
 const limitCodes = {
