@@ -20,7 +20,8 @@ export const resourceOf = (base: string, url: string): Resource | undefined =>
   (Object.keys(pathOf) as Resource[]).find((it) => url.replace(/\/$/, '') === resourceUrl(base, it))
 
 /** What a request for a path asks to use. */
-export const resourceAt = (path: string): Resource => (path === pathOf.mcp ? 'mcp' : 'api')
+export const resourceAt = (path: string): Resource =>
+  path === pathOf.mcp || path.startsWith(`${pathOf.mcp}/`) ? 'mcp' : 'api'
 
 /** Whether a token that was made for one resource may use another: everything holds the MCP server too. */
 export const covers = (made: Resource | null, used: Resource): boolean =>
