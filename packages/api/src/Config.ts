@@ -84,6 +84,11 @@ const Environment = z
     JACK_APP_LOG_DAYS: number(7),
     JACK_APP_LOG_LINES: number(10_000),
     JACK_APP_LOG_MB: number(20),
+    /** Whose OpenID Connect tokens may be exchanged for ours, by comma: their URLs. */
+    JACK_OIDC_ISSUERS: z
+      .string()
+      .default('https://token.actions.githubusercontent.com,https://gitlab.com')
+      .transform((it) => it.split(/[,\s]+/).filter((url) => url !== '')),
     /** The chain that is paid on. `local` is one on this machine, with money that is worth nothing. */
     JACK_CHAIN: z.enum(['none', 'local', 'moderato', 'mainnet']).optional(),
     /** Where the chain answers. A local chain is started when there is none; of others, the public one is the default. */
@@ -176,6 +181,7 @@ export function readConfig(
     },
     inactiveDays: it.JACK_INACTIVE_DAYS,
     versionsKept: it.JACK_VERSIONS_KEPT,
+    oidcIssuers: it.JACK_OIDC_ISSUERS,
     github:
       it.JACK_GITHUB_CLIENT_ID !== undefined && it.JACK_GITHUB_CLIENT_SECRET !== undefined
         ? {

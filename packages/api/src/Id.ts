@@ -1,6 +1,17 @@
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
 
-export type IdPrefix = 'acc' | 'prj' | 'dep' | 'exe' | 'tok' | 'req' | 'env' | 'run' | 'ses' | 'cli'
+export type IdPrefix =
+  | 'acc'
+  | 'prj'
+  | 'dep'
+  | 'exe'
+  | 'tok'
+  | 'req'
+  | 'env'
+  | 'run'
+  | 'ses'
+  | 'cli'
+  | 'tru'
 
 /**
  * An id such as `dep_01kb3v9x2mf4c8…`: ten characters of time in milliseconds, then randomness, in Crockford's base 32.

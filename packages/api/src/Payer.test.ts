@@ -6,6 +6,7 @@ const payer = (it: Partial<Payer>): Payer => ({
   slug: 'local',
   scopes: [],
   tokenId: 'tok_1',
+  trustId: null,
   projectId: null,
   dailyCapMicroUsd: null,
   funding: { kind: 'balance' },

@@ -11,6 +11,8 @@ export interface Payer {
   slug: string
   scopes: readonly Scope[]
   tokenId: string | null
+  /** By which the token was got; all tokens of a trust share its cap. */
+  trustId: string | null
   /** The only project that may be touched; null for all of the account's. */
   projectId: string | null
   dailyCapMicroUsd: bigint | null
@@ -46,6 +48,7 @@ export const walletPayer = (
   slug: account.slug,
   scopes,
   tokenId: null,
+  trustId: null,
   projectId: null,
   dailyCapMicroUsd: null,
   funding,
@@ -65,9 +68,9 @@ export const deployTerms = ({ funding }: Pick<Payer, 'funding'>) =>
         ttlHours: null,
       }
 
-/** The token whose daily cap a payment counts against. */
-export const spendingToken = ({ tokenId, dailyCapMicroUsd }: Payer) =>
-  tokenId === null ? null : { tokenId, dailyCapMicroUsd }
+/** The token, or the trust that it was got by, whose daily cap a payment counts against. */
+export const spendingToken = ({ tokenId, trustId, dailyCapMicroUsd }: Payer) =>
+  tokenId === null ? null : { tokenId: trustId ?? tokenId, dailyCapMicroUsd }
 
 /** Throws `forbidden` unless the payer may do what a scope stands for. `admin` may do everything, `deploy` may read. */
 export function requireScope(payer: Payer, scope: Scope): void {

@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import { JackError } from './Errors.ts'
 import { accountDoor } from './http/account.ts'
+import { auditDoor } from './http/audit.ts'
 import { callerOf, isPayment } from './http/authenticate.ts'
 import { cronsDoor } from './http/crons.ts'
 import type { Door } from './http/Door.ts'
@@ -25,6 +26,7 @@ import { projectsDoor } from './http/projects.ts'
 import { receiptsDoor } from './http/receipts.ts'
 import { sessionsDoor } from './http/sessions.ts'
 import { signInDoor } from './http/signIn.ts'
+import { trustsDoor } from './http/trusts.ts'
 import { usageDoor } from './http/usage.ts'
 import type { Jack } from './jack.ts'
 
@@ -41,13 +43,19 @@ export function createApp(jack: Jack): Hono<Door> {
     c.set('payer', null)
     c.set('presented', null)
     c.set('offer', null)
+    c.set('deed', null)
     await next()
     c.header('x-request-id', c.get('requestId'))
+    const deed = c.get('deed')
+    if (deed) {
+      const { address, requestId } = { address: c.get('address'), requestId: c.get('requestId') }
+      jack.audit.add({ ...deed, at: jack.now(), address, requestId, status: c.res.status })
+    }
     jack.log.info(
       {
         requestId: c.get('requestId'),
         within: c.env.within?.requestId,
-        accountId: c.get('payer')?.accountId,
+        accountId: (c.get('payer') ?? deed)?.accountId,
         method: c.req.method,
         path: c.req.path,
         status: c.res.status,
@@ -115,5 +123,7 @@ export function createApp(jack: Jack): Hono<Door> {
   accountDoor(app, jack)
   sessionsDoor(app, jack)
   receiptsDoor(app, jack)
+  trustsDoor(app, jack)
+  auditDoor(app, jack)
   return app
 }

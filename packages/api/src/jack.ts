@@ -8,6 +8,8 @@ import type { IdPrefix } from './Id.ts'
 import type { GitHub } from './identity/github.ts'
 import type { Forgeries } from './payments/Forgeries.ts'
 import type { Payments } from './payments/Payments.ts'
+import type { Issuers } from './oidc/Issuers.ts'
+import type { Audit } from './store/audit.ts'
 import type { Background } from './store/background.ts'
 import type { Blobs } from './store/blobs.ts'
 import type { Captures } from './store/captures.ts'
@@ -27,6 +29,9 @@ export interface Jack {
   relaxedDb: Db
   background: Background
   captures: Captures
+  audit: Audit
+  /** Who vouches for runs of CI. */
+  issuers: Issuers
   vouchers: Vouchers
   payers: PayerCache
   wallets: Wallets

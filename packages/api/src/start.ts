@@ -20,11 +20,13 @@ import { serveOperator } from './http/operator.ts'
 import { makeId } from './Id.ts'
 import { openGitHub } from './identity/github.ts'
 import type { Jack } from './jack.ts'
+import { Issuers } from './oidc/Issuers.ts'
 import { checkPayments, noPayments } from './payments/checks.ts'
 import { Forgeries } from './payments/Forgeries.ts'
 import { openPayments } from './payments/open.ts'
 import type { Hex } from './Session.ts'
 import { createListener, serve } from './server.ts'
+import { Audit } from './store/audit.ts'
 import { Background } from './store/background.ts'
 import { Blobs } from './store/blobs.ts'
 import { Captures } from './store/captures.ts'
@@ -139,8 +141,10 @@ async function open(
   opened.push(() => relaxedDb.destroy())
   const background = new Background((err) => log.error({ err }, 'background work'))
   const captures = new Captures(db, background)
+  const audit = new Audit(relaxedDb, background)
   opened.push(() => {
     captures.flush()
+    audit.flush()
     return background.drain()
   })
   const restored = await finishRestore({
@@ -259,6 +263,8 @@ async function open(
     relaxedDb,
     background,
     captures,
+    audit,
+    issuers: new Issuers(config.oidcIssuers, () => jack.urls.api),
     vouchers: new Vouchers(db),
     payers,
     wallets,

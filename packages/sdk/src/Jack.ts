@@ -348,7 +348,31 @@ export function createJack(options: JackOptions = {}) {
       /** By id. The token ends at once. */
       revoke: (token: string, { signal }: CallOptions = {}) =>
         call('revokeToken', [token], { signal }),
+
+      /** A token for an hour, by an OpenID Connect token of a CI that a project trusts. */
+      exchange: (request: Input<'exchangeToken'>, { signal }: CallOptions = {}) =>
+        call('exchangeToken', [], { json: request, signal }),
     },
+
+    trusts: {
+      list: (query: Query<'listTrusts'> = {}, { signal }: CallOptions = {}) =>
+        call('listTrusts', [], { query, signal }),
+
+      all: (query: Query<'listTrusts'> = {}, { signal }: CallOptions = {}) =>
+        pages('trusts', query, (page) => call('listTrusts', [], { query: page, signal })),
+
+      /** Runs of a CI get tokens for one project from now on. */
+      create: (request: Input<'createTrust'>, { signal, idempotencyKey }: PostOptions = {}) =>
+        call('createTrust', [], { json: request, signal, idempotencyKey }),
+
+      /** By id. Every token that was got by it ends at once. */
+      delete: (trust: string, { signal }: CallOptions = {}) =>
+        call('deleteTrust', [trust], { signal }),
+    },
+
+    /** One page of who changed what with which token, the latest first. */
+    audit: (query: Query<'listAudit'> = {}, { signal }: CallOptions = {}) =>
+      call('listAudit', [], { query, signal }),
   }
 }
 

@@ -69,4 +69,9 @@ export const routes: {
   listTokens: ['GET', '/v1/tokens'],
   createToken: ['POST', '/v1/tokens'],
   revokeToken: ['DELETE', '/v1/tokens/:token'],
+  exchangeToken: ['POST', '/v1/tokens/exchange'],
+  listTrusts: ['GET', '/v1/trusts'],
+  createTrust: ['POST', '/v1/trusts'],
+  deleteTrust: ['DELETE', '/v1/trusts/:trust'],
+  listAudit: ['GET', '/v1/audit'],
 }

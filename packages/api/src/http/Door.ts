@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Payer } from '../Payer.ts'
 import type { Offer, Presented } from '../payments/Payments.ts'
+import type { Deed } from '../store/audit.ts'
 
 /** How a request got to the doors. Whoever lets it in answers for what it says: none of it is believed of a header. */
 export interface Arrival {
@@ -34,6 +35,8 @@ export interface Door {
     payer: Payer | null
     /** What a wallet sent to be known by, or to pay with. */
     presented: Presented | null
+    /** What is done in whose name; null until that is known. */
+    deed: Pick<Deed, 'accountId' | 'tokenId' | 'operation' | 'project'> | null
     /** What an answer of 402 asks for. */
     offer: Offer | null
   }

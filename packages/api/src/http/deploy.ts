@@ -15,7 +15,7 @@ import type { Door } from './Door.ts'
 import { once } from './idempotency.ts'
 import type { RateLimits } from './limit.ts'
 import { canPay, identify, keyOf, receiptOf } from './pay.ts'
-import { digestOf, route, send, withoutBody } from './route.ts'
+import { digestOf, noteDeed, route, send, withoutBody } from './route.ts'
 import { receiveUpload } from './upload.ts'
 
 export function deployDoor(app: Hono<Door>, jack: Jack, limits: RateLimits): void {
@@ -40,6 +40,7 @@ export function deployDoor(app: Hono<Door>, jack: Jack, limits: RateLimits): voi
       await admitDeploy(jack, payer, project, manifest)
     })
     const buyer = requirePayer(payer ?? null)
+    noteDeed(c, upload, buyer, project)
     const work = async (claim: Claim) => {
       const deployed = await limits.deploy(buyer.accountId, () =>
         deploy(jack, buyer, { project, manifest, warnings: [], claim }),

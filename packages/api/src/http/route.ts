@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { limits, type Operation } from '@jackcloud/sdk/wire'
+import { limits, type Operation, operations } from '@jackcloud/sdk/wire'
 import type { Context, Hono } from 'hono'
 import type { z } from 'zod'
 import { JackError } from '../Errors.ts'
@@ -57,6 +57,7 @@ export function route<const T extends Operation>(
       const { amount_usd: amountUsd } = (body ?? {}) as { amount_usd?: string }
       payer = await identify(c, jack, { operation, bodySha256, amountUsd })
     }
+    noteDeed(c, operation, payer, c.req.param('project') ?? projectIn(operation, body ?? {}))
     const call = {
       payer,
       params: c.req.param(),
@@ -83,6 +84,27 @@ export function route<const T extends Operation>(
     )
   })
 }
+
+/** For the audit log: who changes what. What is only read, bought or asked for by nobody is no deed. */
+export function noteDeed(
+  c: Context<Door>,
+  operation: Operation,
+  payer: Payer | null,
+  project: string | undefined,
+): void {
+  if (!payer || operation.method === 'GET' || operation.price === 'execution') return
+  const { accountId, tokenId } = payer
+  c.set('deed', { accountId, tokenId, operation: nameOf(operation), project: project ?? null })
+}
+
+/** The project that a body names. */
+function projectIn(operation: Operation, body: { project?: string; name?: string }) {
+  const isNamed = operation === operations.deploy || operation === operations.createProject
+  return isNamed ? body.name : body.project
+}
+
+const names = new Map<Operation, string>(Object.entries(operations).map(([name, it]) => [it, name]))
+const nameOf = (operation: Operation): string => names.get(operation) ?? operation.path
 
 /** sha256 in base64, as challenges have it (RFC 9530). */
 export const digestOf = (text: string): string => createHash('sha256').update(text).digest('base64')

@@ -55,6 +55,7 @@ export interface ProjectTables {
     expires_at: Date | null
     last_used_at: Date | null
     revoked_at: Date | null
+    trust_id: string | null
     /** Of what a client got by OAuth. */
     client_id: string | null
     /** What it is good for; null for everything. */
@@ -97,6 +98,28 @@ export interface ProjectTables {
     project_id: string
     deployment_id: string
     at: DefaultNow
+  }
+  trust: {
+    trust_id: string
+    account_id: string
+    issuer: string
+    subject: string
+    project_id: string
+    scopes: Scope[]
+    daily_cap_micro_usd: bigint
+    created_at: DefaultNow
+    last_used_at: Date | null
+  }
+  audit_entry: {
+    entry_id: Generated<bigint>
+    account_id: string
+    at: Date
+    operation: string
+    project: string | null
+    token_id: string | null
+    address: string
+    status: number
+    request_id: string
   }
   env_var: {
     project_id: string

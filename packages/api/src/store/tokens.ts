@@ -34,6 +34,7 @@ export interface NewToken {
   dailyCapMicroUsd: bigint | null
   expiresAt: Date | null
   clientId?: string
+  trustId?: string
   resource?: Resource
 }
 
@@ -59,6 +60,7 @@ export async function add(db: Db, token: NewToken, secret: string): Promise<void
       daily_cap_micro_usd: token.dailyCapMicroUsd,
       expires_at: token.expiresAt,
       client_id: token.clientId ?? null,
+      trust_id: token.trustId ?? null,
       resource: token.resource ?? null,
     })
     .execute()
@@ -93,6 +95,7 @@ export async function authenticate(
       'token.expires_at',
       'token.last_used_at',
       'token.resource',
+      'token.trust_id',
       'account.slug',
     ])
     .where('token.hash', '=', hashOf(secret))
@@ -112,6 +115,7 @@ export async function authenticate(
       slug: row.slug,
       scopes: row.scopes,
       tokenId: row.token_id,
+      trustId: row.trust_id,
       projectId: row.project_id,
       dailyCapMicroUsd: row.daily_cap_micro_usd,
       funding: { kind: 'balance' },
@@ -170,6 +174,15 @@ export async function revoke(
     .$if(only !== null, (it) => it.where('project_id', '=', only))
     .executeTakeFirst()
   return numUpdatedRows > 0n
+}
+
+/** Forgets tokens that were got by trusts, long after they ended. */
+export async function forgetExchanged(db: Db, before: Date): Promise<void> {
+  await db
+    .deleteFrom('token')
+    .where('trust_id', 'is not', null)
+    .where('expires_at', '<', before)
+    .execute()
 }
 
 const rowsOf = (db: Db, accountId: string) =>

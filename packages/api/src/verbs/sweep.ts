@@ -1,6 +1,7 @@
 import { limits } from '@jackcloud/sdk/wire'
 import type { Jack } from '../jack.ts'
 import { keptDays } from '../Project.ts'
+import * as audit from '../store/audit.ts'
 import * as deployments from '../store/deployments.ts'
 import * as idempotency from '../store/idempotency.ts'
 import { settleAbandoned } from '../store/ledger.ts'
@@ -14,10 +15,13 @@ import * as projects from '../store/projects.ts'
 import { forgetChallenges } from '../store/sessions.ts'
 import * as signIns from '../store/signIns.ts'
 import * as stagedFiles from '../store/stagedFiles.ts'
+import * as tokens from '../store/tokens.ts'
 import { changeProject } from './change-project.ts'
 import { deleteProject } from './delete-project.ts'
 import { endVersions } from './end-versions.ts'
 
+/** How long it is kept who changed what, and the names of the tokens of short-lived runs. */
+const auditDays = 90
 const minute = 60_000
 const hour = 60 * minute
 const day = 24 * hour
@@ -46,6 +50,8 @@ export async function sweep(jack: Jack): Promise<void> {
     unusedSince: ago(180 * day),
     neverUsedSince: ago(7 * day),
   })
+  await audit.forgetOld(jack.relaxedDb, ago(auditDays * day))
+  await tokens.forgetExchanged(jack.db, ago(auditDays * day))
   await stagedFiles.forgetOld(jack.db, ago(limits.staging.hours * hour))
   await logs.trim(jack.relaxedDb, now, jack.config.appLog)
 }

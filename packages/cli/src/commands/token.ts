@@ -2,6 +2,7 @@ import type { Input } from '@jackcloud/sdk'
 import type { Command } from 'commander'
 import { amount } from '../amount.ts'
 import { hours } from '../duration.ts'
+import { idTokenOf } from '../idToken.ts'
 import { distance, paint, table, usd } from '../print.ts'
 import { openSession } from '../session.ts'
 
@@ -17,8 +18,8 @@ export default function token(command: Command): void {
     )
     .option('-p, --project <project>', 'confine it to one project')
     .option('--expires <time>', 'end it after 12h, 30d ...', hours)
-    .option('--daily-cap <usd>', 'the most it may spend a day')
-  create.action(async (name: string, { scope, project, expires, dailyCap }) => {
+    .option('--daily <usd>', 'the most it may spend a day')
+  create.action(async (name: string, { scope, project, expires, daily }) => {
     const { jack, print, signal } = await openSession(create)
     const request = {
       name,
@@ -27,7 +28,7 @@ export default function token(command: Command): void {
       >,
       ...(project !== undefined && { project }),
       ...(expires !== undefined && { expires_in_hours: expires }),
-      ...(dailyCap !== undefined && { daily_cap_usd: amount(dailyCap) }),
+      ...(daily !== undefined && { daily_cap_usd: amount(daily) }),
     }
     const created = await print.while('Creating', jack.tokens.create(request, { signal }))
     print.answer(created, () => {
@@ -38,6 +39,28 @@ export default function token(command: Command): void {
           `${created.token_id} may ${created.scopes.join(', ')}. It will not be shown again.`,
         ),
       )
+    })
+  })
+
+  const exchange = command
+    .command('exchange')
+    .description('get a token for an hour in a CI that a project trusts; it is printed')
+    .option(
+      '--id-token <token>',
+      "the CI's OpenID Connect token, - for stdin; GitHub's is asked for",
+    )
+    .option('-p, --project <project>', 'which one, when several trust the same')
+    .option('--account <slug>', 'whose, when several trust the same')
+  exchange.action(async ({ idToken, project, account }) => {
+    const { jack, print, signal } = await openSession(exchange, { unpaid: true })
+    const token = await idTokenOf(idToken, jack.url, signal)
+    const exchanged = await print.while(
+      'Exchanging',
+      jack.tokens.exchange({ token, project, account }, { signal }),
+    )
+    print.answer(exchanged, () => {
+      print.out(exchanged.token)
+      print.note(paint('dim', `For ${exchanged.project}, until ${exchanged.expires_at}.`))
     })
   })
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import * as Account from './Account.ts'
+import { AuditPage } from './Audit.ts'
 import * as Cron from './Cron.ts'
 import * as Database from './Database.ts'
 import { DeployRequest, DeployResponse, Manifest } from './Deploy.ts'
@@ -11,6 +12,7 @@ import * as Project from './Project.ts'
 import * as Receipt from './Receipt.ts'
 import { Session, SessionPage } from './Session.ts'
 import * as Staged from './Staged.ts'
+import * as Trust from './Trust.ts'
 import { AccountUsage, Usage, UsageQuery } from './Usage.ts'
 
 /** `destroys`: something cannot be had again. */
@@ -527,6 +529,58 @@ export const operations = {
     command: 'token rm',
     scope: 'admin',
     response: Project.Deleted,
+  }),
+  exchangeToken: operation({
+    method: 'POST',
+    path: '/v1/tokens/exchange',
+    summary: 'Get a token for an hour by a proof of identity from a CI that the project trusts',
+    client: 'tokens.exchange',
+    command: 'token exchange',
+    scope: null,
+    body: Trust.ExchangeToken,
+    response: Trust.ExchangedToken,
+    success: 201,
+  }),
+  listTrusts: operation({
+    method: 'GET',
+    path: '/v1/trusts',
+    summary: 'List whose proofs of identity are exchanged for tokens of which project',
+    client: 'trusts.list',
+    command: 'trust ls',
+    scope: 'admin',
+    query: PageQuery,
+    response: Trust.TrustPage,
+  }),
+  createTrust: operation({
+    method: 'POST',
+    path: '/v1/trusts',
+    summary:
+      'Trust runs of a CI: they get tokens for one project, with a daily cap, and without a secret',
+    client: 'trusts.create',
+    command: 'trust add',
+    scope: 'admin',
+    body: Trust.CreateTrust,
+    response: Trust.Trust,
+    success: 201,
+  }),
+  deleteTrust: operation({
+    method: 'DELETE',
+    path: '/v1/trusts/:trust',
+    summary: 'Trust no more, and revoke every token that was got by it',
+    client: 'trusts.delete',
+    command: 'trust rm',
+    scope: 'admin',
+    response: Project.Deleted,
+  }),
+  listAudit: operation({
+    method: 'GET',
+    path: '/v1/audit',
+    summary: 'Who changed what with which token in the last 90 days, the latest first',
+    client: 'audit',
+    command: 'audit',
+    scope: 'admin',
+    query: PageQuery,
+    response: AuditPage,
   }),
 } satisfies Record<string, Operation>
 

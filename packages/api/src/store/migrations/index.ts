@@ -11,6 +11,7 @@ import { payments } from './0010-payments.ts'
 import { receipts } from './0011-receipts.ts'
 import { identity } from './0012-identity.ts'
 import { oauth } from './0013-oauth.ts'
+import { trust } from './0014-trust.ts'
 
 /**
  * Every change of the schema, oldest first: name and SQL. What was released is never edited, only added to.
@@ -30,4 +31,5 @@ export const migrations: Record<string, string> = {
   '0011-receipts': receipts,
   '0012-identity': identity,
   '0013-oauth': oauth,
+  '0014-trust': trust,
 }
