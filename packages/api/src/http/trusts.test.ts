@@ -1,7 +1,7 @@
 import { SignJWT } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { localIssuer } from '../oidc/localIssuer.ts'
 import { type Reply, type TestCloud, testCloud } from '../testing/cloud.ts'
+import { localIssuer } from '../testing/localIssuer.ts'
 
 let issuer: Awaited<ReturnType<typeof localIssuer>>
 let cloud: TestCloud
