@@ -55,6 +55,9 @@ const groups: Record<string, [name: string, summary: string, load: () => Promise
     ['sessions', 'payment sessions of a wallet', () => import('./commands/sessions.ts')],
     ['receipts', 'everything that moved money', () => import('./commands/receipts.ts')],
   ],
+  'Agents:': [
+    ['mcp', 'serve the tools of agents on stdio (MCP)', () => import('./commands/mcp.ts')],
+  ],
   'Upkeep:': [
     ['backup', 'save a whole running cloud of this machine', () => import('./commands/backup.ts')],
     ['restore', 'put a backup into an empty folder', () => import('./commands/restore.ts')],

@@ -1,4 +1,10 @@
-import { createJack, type Jack, JackError, type JackOptions } from '@jackcloud/sdk'
+import {
+  createJack,
+  type Jack,
+  JackError,
+  type JackOptions,
+  type PaymentReceipt,
+} from '@jackcloud/sdk'
 import type { Command } from 'commander'
 import { defaultDataFolder, userConfigFile } from './folders.ts'
 import { createPrint, type Print } from './print.ts'
@@ -36,6 +42,10 @@ interface Given {
   folder?: string | undefined
   /** Nothing is paid: the wallet is not looked for. */
   unpaid?: boolean
+  /** Nobody is there to be asked: stdin carries something else. */
+  unattended?: boolean
+  /** Told after each call that a wallet paid for. */
+  onReceipt?: (receipt: PaymentReceipt) => void
   /** A second Ctrl-C does not end the process at once. */
   patient?: boolean
 }
@@ -62,7 +72,11 @@ export async function openSession(command: Command, given: Given = {}): Promise<
   const ctrlC = interruption(given.patient ?? false)
   const print = createPrint({ json, verbose: options.verbose === true })
   const interactive =
-    Boolean(process.stdin.isTTY && process.stderr.isTTY) && !json && !yes && !isCi(process.env)
+    !given.unattended &&
+    Boolean(process.stdin.isTTY && process.stderr.isTTY) &&
+    !json &&
+    !yes &&
+    !isCi(process.env)
   const paying = given.unpaid
     ? null
     : await payingOptions({
@@ -73,6 +87,7 @@ export async function openSession(command: Command, given: Given = {}): Promise<
         limits: sources.user.limits,
         wanted: options.wallet === true,
         maxSpend: options.maxSpend,
+        onReceipt: given.onReceipt,
       })
   let jack: Jack | undefined
   return {

@@ -74,7 +74,7 @@ export default (command: Command) =>
       for (const warning of program.warnings) {
         print.warn(placeText(placeOf(warning)).join('\n').trim())
       }
-      const project = await projectName(folder, program, session, options.name)
+      const project = await nameOfProgram(folder, program, session, options.name)
       if (options.dryRun) return dryRun(session, program, project)
       await deploy(session, folder, program, project, settings)
     })
@@ -109,7 +109,8 @@ export function verifyOf(text: string): { path: string; status: number } {
   throw new JackError('usage', `"${text}" is not a check.`, { hint: 'It looks like /health=200.' })
 }
 
-async function projectName(
+/** The name to deploy a program under: what is said, configured, or was used before. */
+export async function nameOfProgram(
   folder: string,
   program: Program,
   { settings, place }: Session,

@@ -19,6 +19,7 @@ interface Given {
   wanted: boolean
   /** `--max-spend` */
   maxSpend: string | undefined
+  onReceipt?: ((receipt: PaymentReceipt) => void) | undefined
 }
 
 /**
@@ -49,7 +50,10 @@ export async function payingOptions(given: Given): Promise<Partial<JackOptions> 
       totalUsd: limits?.total_usd,
     },
     onPayment: (payment) => sayBefore(print, payment),
-    onReceipt: (receipt) => sayAfter(print, receipt),
+    onReceipt: (receipt) => {
+      given.onReceipt?.(receipt)
+      sayAfter(print, receipt)
+    },
   }
 }
 

@@ -73,6 +73,8 @@ export interface Caller {
   jack: Jack
   /** What can be spent yet, in USD, after something was paid. Default: the account's balance. */
   left?(): Promise<string | undefined>
+  /** An error in words: code, message, hint, next. Default: those of the wire. */
+  tell?(error: unknown): Record<string, unknown>
   /** Adds to an answer what belongs to it, such as a receipt in `_meta`. */
   finish?(result: CallToolResult): CallToolResult
   /**

@@ -14,22 +14,17 @@ export const failed = (failure: Record<string, unknown>): CallToolResult => ({
   isError: true,
 })
 
-/** An error in the words of the wire. What programs of others said in it steers no terminal. */
-export function failureOf(error: unknown): Record<string, unknown> {
-  if (error instanceof JackError) {
-    // Its status is that of HTTP, and would be taken for a project's.
-    const { status: _, ...failure } = error.toJSON()
-    return plainly(failure)
-  }
-  if (isBundleError(error)) {
-    const { code, message, hint, errors } = error
-    return plainly({ code, message, ...(hint !== undefined && { hint }), errors })
-  }
-  return { code: 'internal', message: 'Something went wrong on our side.' }
+/** An error in words. What programs of others said in it steers no terminal. */
+export function failureOf(
+  error: unknown,
+  tell: (error: unknown) => Record<string, unknown> = inWordsOfTheWire,
+): Record<string, unknown> {
+  // The status is that of HTTP, and would be taken for a project's.
+  const { status: _, ...failure } = tell(error)
+  return plainly(failure)
 }
 
-/** By shape, so that the bundler is loaded only by those who bundle. */
-const isBundleError = (
-  error: unknown,
-): error is Error & { code: string; hint?: string; errors: object[] } =>
-  error instanceof Error && error.name === 'BundleError' && 'errors' in error
+const inWordsOfTheWire = (error: unknown): Record<string, unknown> =>
+  error instanceof JackError
+    ? error.toJSON()
+    : { code: 'internal', message: 'Something went wrong on our side.' }

@@ -6,7 +6,7 @@ export const projectField = z.string().min(1).max(60).describe('Name or id')
 /** What lists take: how much of the answer is worth reading. */
 export const budgetFields = {
   max_tokens: z.number().int().min(200).max(20_000).default(2_000).describe('Longest answer'),
-  cursor: z.string().max(200).optional().describe('next_cursor of the answer before'),
+  cursor: z.string().max(1_000).optional().describe('next_cursor of the answer before'),
 }
 
 /** The JSON Schema (2020-12) of what a tool takes. */

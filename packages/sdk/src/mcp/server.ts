@@ -9,15 +9,19 @@ import type { z } from 'zod'
 import { fromUsd, toUsd } from '../wire/Usd.ts'
 import { agreed } from './consent.ts'
 import { priceOf } from './prices.ts'
+import { offerPrompts } from './prompts.ts'
+import { offerResources } from './resources.ts'
 import { failed, failureOf, succeeded } from './results.ts'
 import type { Caller, Host, Tool, ToolCall, ToolRequest, Toolset } from './Tool.ts'
 import { toolsets as allToolsets } from './Tool.ts'
 import { type Offered, offered, operationOf } from './tools.ts'
 
 export interface McpServerOptions {
-  /** Who makes a call. */
-  caller(request: ToolRequest): Caller
+  /** Who makes a call, or reads a resource: then `name` is its URI. */
+  caller(request: ToolRequest): Caller | Promise<Caller>
   host: Host
+  /** Of what runs the server. Default: that of the API. */
+  version?: string | undefined
   /** Which tools are offered. Default: all. */
   toolsets?: readonly Toolset[] | undefined
 }
@@ -29,12 +33,15 @@ export interface McpServerOptions {
 export function createMcpServer({
   caller,
   host,
+  version = '1',
   toolsets = allToolsets,
 }: McpServerOptions): Server {
   const server = new Server(
-    { name: 'jack', title: 'Jack', version: '1' },
-    { capabilities: { tools: {} }, instructions },
+    { name: 'jack', title: 'Jack', version },
+    { capabilities: { tools: {}, resources: {}, prompts: {} }, instructions },
   )
+  offerResources(server, caller)
+  offerPrompts(server)
   const offer = offered(toolsets, host)
   const list = { tools: [...offer.values()].map(({ listing }) => listing) }
   server.setRequestHandler(ListToolsRequestSchema, () => list)
@@ -43,7 +50,7 @@ export function createMcpServer({
     if (!it) throw unknownTool(params.name, [...offer.keys()])
     const input = argumentsOf(it, params.arguments ?? {})
     const ask = (message: string) => agreed(server, message, extra.signal)
-    return call(it.tool, caller(params), ask, {
+    return call(it.tool, await caller(params), ask, {
       input,
       host,
       signal: extra.signal,
@@ -75,7 +82,7 @@ async function call(
     given.signal.throwIfAborted()
     const own = caller.failed?.(error)
     if (own) return own
-    const failure = failureOf(error)
+    const failure = failureOf(error, caller.tell)
     return failed(
       fitted(tool, 'charged_usd' in failure ? { ...failure, ...(await left()) } : failure),
     )

@@ -4,7 +4,7 @@ import { z } from 'zod'
 export const PageQuery = z.object({
   limit: z.coerce.number().int().min(1).max(500).default(50),
   /** The `next_cursor` of the page before. Opaque. */
-  cursor: z.string().max(200).optional(),
+  cursor: z.string().max(1_000).optional(),
 })
 
 /** The fields that every list carries beside its items. */

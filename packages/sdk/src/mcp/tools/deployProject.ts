@@ -58,9 +58,7 @@ export const deployProject = tool({
       return presented(await host.folders.deploy(path, settings, call))
     }
     progress('Bundling and starting the new version')
-    const answer = await jack.deploy({ ...settings, files, staged, entry }, { signal })
-    progress(`Live on ${answer.url}`)
-    return presented(answer)
+    return presented(await jack.deploy({ ...settings, files, staged, entry }, { signal }))
   },
 })
 
