@@ -73,7 +73,6 @@ async function projectFolder(): Promise<string> {
 
 test.each([
   'README.md',
-  'skill/SKILL.md',
   'docs/quickstart.md',
   'docs/execute.md',
   'docs/bindings.md',

@@ -7,9 +7,11 @@ import { cronsDoor } from './http/crons.ts'
 import type { Door } from './http/Door.ts'
 import { databasesDoor } from './http/databases.ts'
 import { deployDoor } from './http/deploy.ts'
+import { discoveryDoor } from './http/discovery.ts'
 import { executeDoor } from './http/execute.ts'
 import { exportDoor } from './http/export.ts'
 import { filesDoor } from './http/files.ts'
+import { frontDoor } from './http/front.ts'
 import { healthDoor } from './http/health.ts'
 import { rateLimits } from './http/limit.ts'
 import { llmsDoor } from './http/llms.ts'
@@ -90,6 +92,8 @@ export function createApp(jack: Jack): Hono<Door> {
   healthDoor(app, jack)
   openApiDoor(app, jack)
   llmsDoor(app, jack)
+  discoveryDoor(app, jack)
+  frontDoor(app, jack)
   metadataDoor(app, jack)
 
   app.use(limits.byAddress)

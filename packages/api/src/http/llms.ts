@@ -3,7 +3,7 @@ import type { Hono } from 'hono'
 import type { Jack } from '../jack.ts'
 import type { Payments } from '../payments/Payments.ts'
 import type { Door } from './Door.ts'
-import { cacheControl } from './openapi.ts'
+import { cacheControl, links } from './openapi.ts'
 
 /** What an agent that comes by has to know (https://llmstxt.org). */
 export function llmsDoor(app: Hono<Door>, jack: Jack): void {
@@ -12,11 +12,13 @@ export function llmsDoor(app: Hono<Door>, jack: Jack): void {
     c.body(text, 200, {
       'content-type': 'text/plain; charset=utf-8',
       'cache-control': cacheControl,
+      link: links,
     }),
   )
 }
 
-function llmsText({ urls: { api }, payments }: Jack): string {
+/** Everything that has to be said to an agent that will use plain HTTP. */
+export function llmsText({ urls: { api }, payments }: Jack): string {
   const { cpuMs, wallMs, memoryMb } = limits.execution
   return `# Jack
 
@@ -27,7 +29,13 @@ function llmsText({ urls: { api }, payments }: Jack): string {
 - Deploy: \`POST ${api}/deploy\` with \`{"name": "hello", "files": {"index.js": "export default { fetch: () => new Response('hi') }"}}\`
   answers \`url\`, which is live. The same name again is the next version. Apps are Workers: \`fetch\`, bindings, crons.
 - Ask before: \`POST ${api}/v1/quote\` with the body of either says what it would cost. Free.
-- Everything else: [OpenAPI](${api}/openapi.json). Errors are problem+json with \`code\`, \`detail\`, \`hint\` and often \`next\`.
+- Errors are problem+json with \`code\`, \`detail\`, \`hint\` and often \`next\`.
+
+## More
+
+- [SKILL.md](${api}/SKILL.md): the same with the \`jack\` command, step by step, and what to do about each error
+- [OpenAPI](${api}/openapi.json): every operation, with examples
+- [MCP](${api}/.well-known/mcp.json): ${api}/mcp with a token or by signing in${payments ? `, ${api}/mcp/public with a wallet` : ''}
 
 ## Prices
 

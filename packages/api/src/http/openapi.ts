@@ -9,12 +9,23 @@ import { listPrice } from './pay.ts'
 export function openApiDoor(app: Hono<Door>, jack: Jack): void {
   const document = JSON.stringify(openApi(jack))
   app.get('/openapi.json', (c) =>
-    c.body(document, 200, { 'content-type': 'application/json', 'cache-control': cacheControl }),
+    c.body(document, 200, {
+      'content-type': 'application/json',
+      'cache-control': cacheControl,
+      link: links,
+    }),
   )
 }
 
 /** Of what describes the API: it changes with the version. */
 export const cacheControl = 'public, max-age=300'
+
+/** For whoever came to one of the descriptions: the way to the rest (RFC 8288, RFC 8631, RFC 9727). */
+export const links = [
+  '</.well-known/api-catalog>; rel="api-catalog"',
+  '</openapi.json>; rel="service-desc"; type="application/json"',
+  '</llms.txt>; rel="service-doc"; type="text/plain"',
+].join(', ')
 
 /** The OpenAPI 3.1 description of the API, made of the operations themselves. */
 function openApi({ urls, payments }: Jack) {
