@@ -136,10 +136,8 @@ async function walk({ follow, type, folder }: Agent): Promise<void> {
 
 /** The addresses that are named are there. */
 test('what the skill points to on the cloud is there', async () => {
-  const paths = [...skill.matchAll(/`?\$JACK_URL(\/[\w./]+)/g)]
-    .map(([, path]) => path as string)
-    .filter((path) => !path.startsWith('/mcp'))
-  expect(new Set(paths).size).toBeGreaterThan(3)
+  const paths = [...skill.matchAll(/`?\$JACK_URL(\/[\w./]+)/g)].map(([, path]) => path as string)
+  expect(new Set(paths).size).toBeGreaterThan(4)
   for (const path of new Set(paths)) {
     const method = path.startsWith('/mcp') || path === '/deploy' ? 'POST' : 'GET'
     const { status } = await fetch(paid.url + path, { method })
