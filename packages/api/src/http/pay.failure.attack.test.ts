@@ -312,6 +312,18 @@ describe('a session', () => {
     expect(await us.credited(it)).toBe(0n)
   }, 60_000)
 
+  test('that the chain does not open at first is opened by the next try', async () => {
+    const it = await us.wallet()
+    const { session } = await us.http.ask('POST', '/execute', program)
+    const channel = await it.channel(session)
+    const authorization = await it.open(session, channel)
+    const send = () => us.http.send('POST', '/execute', program, { authorization })
+    once('open', () => Promise.reject(new JackError('unavailable', 'No route to host.')))
+    expect((await send()).status).toBe(503)
+    expect(await send()).toMatchObject({ status: 200, json: { result: 42 } })
+    expect((await us.session(channel)).committedMicroUsd).toBe(10_000n)
+  })
+
   test('that is looked for in a database that is away asks for nothing more, and goes on after it', async () => {
     const it = await us.wallet()
     const channel = await us.open(it)

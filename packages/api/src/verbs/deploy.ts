@@ -23,7 +23,7 @@ import { forgetStrikes } from '../store/suspensions.ts'
 import { changeProject } from './change-project.ts'
 import { checkVersion, missingServices, requireBlobs } from './check-version.ts'
 import { goLive } from './go-live.ts'
-import { collect, release, reserve, type Work } from './hold.ts'
+import { collect, release, releaseLost, reserve, type Work } from './hold.ts'
 import { loadApp } from './load-app.ts'
 import { verify } from './verify.ts'
 import { withTurn } from './with-turn.ts'
@@ -70,7 +70,7 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
     })
   }
   // It did not, so that what it held pays for this one.
-  if (claim.repeated) await release(jack, payer, claim.workId)
+  if (claim.repeated) await releaseLost(jack, claim.workId)
   if (existing) requireUpdatable(existing, manifest)
   if (existing && (await isLive(jack, existing, digest, manifest))) {
     const { projectId } = existing

@@ -13,9 +13,9 @@ import type { Jack } from '../jack.ts'
 import type { Payer } from '../Payer.ts'
 import { mapStack } from '../Stack.ts'
 import type { Claim } from '../store/idempotency.ts'
-import { capture, settleLost } from '../store/ledger.ts'
+import { capture } from '../store/ledger.ts'
 import { bundleExecution } from './bundle-execution.ts'
-import { collect, release, reserve, type Work } from './hold.ts'
+import { collect, release, releaseLost, reserve, type Work } from './hold.ts'
 
 /**
  * Runs a program once. It is charged as soon as it has started, also when it throws or hits a limit; a program that
@@ -30,7 +30,7 @@ export async function execute(
   signal: AbortSignal,
   claim: Claim,
 ): Promise<ExecuteResponse> {
-  const executionId = await idOf(jack, payer, claim)
+  const executionId = await idOf(jack, claim)
   const allowed = { ...jack.config.execution }
   if (request.timeout_ms) allowed.wallMs = Math.min(allowed.wallMs, request.timeout_ms)
   const work: Work = {
@@ -103,11 +103,8 @@ async function bundleAndReserve(
 }
 
 /** When the answer of the last try was lost after it was paid, this one goes under the same id: already paid. */
-async function idOf(jack: Jack, payer: Payer, { workId, repeated, renew }: Claim): Promise<string> {
-  if (!repeated || (await settleLost(jack.db, workId))) return workId
-  // What it held pays for this one.
-  await release(jack, payer, workId)
-  return renew(jack.newId('exe'))
+async function idOf(jack: Jack, { workId, repeated, renew }: Claim): Promise<string> {
+  return !repeated || (await releaseLost(jack, workId)) ? workId : renew(jack.newId('exe'))
 }
 
 const limitCodes = {

@@ -185,10 +185,13 @@ const chargeUnderWay = (cause: unknown) =>
  * one that was is in the balance; either may pay for the next try.
  */
 export async function release(jack: Jack, payer: Payer, id: string): Promise<void> {
-  if (payer.funding.kind !== 'charge') {
-    await ledger.release(jack.db, id)
-    return
-  }
-  await ledger.settleLost(jack.db, id)
-  await charges.leave(jack.db, id)
+  if (payer.funding.kind === 'charge') await releaseLost(jack, id)
+  else await ledger.release(jack.db, id)
+}
+
+/** The same for work that was cut off, and may have set nothing aside, by whatever paid for it. True when it is paid. */
+export async function releaseLost(jack: Jack, id: string): Promise<boolean> {
+  const paid = await ledger.settleLost(jack.db, id)
+  if (!paid) await charges.leave(jack.db, id)
+  return paid
 }
