@@ -5,5 +5,8 @@ export default defineConfig({
   format: 'esm',
   target: 'node22',
   splitting: true,
+  // Of which a key needs a small part.
+  noExternal: [/^viem($|\/)/, /^ox($|\/)/],
+  metafile: true,
   clean: ['dist/*.js', 'dist/*.map'],
 })
