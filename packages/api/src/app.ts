@@ -3,6 +3,7 @@ import { JackError } from './Errors.ts'
 import { accountDoor } from './http/account.ts'
 import { auditDoor } from './http/audit.ts'
 import { callerOf, isPayment } from './http/authenticate.ts'
+import { claimDoor } from './http/claim.ts'
 import { cronsDoor } from './http/crons.ts'
 import type { Door } from './http/Door.ts'
 import { databasesDoor } from './http/databases.ts'
@@ -115,6 +116,7 @@ export function createApp(jack: Jack): Hono<Door> {
   app.use(limits.byAccount)
 
   signInDoor(app, jack, limits)
+  claimDoor(app, jack, limits)
   executeDoor(app, jack)
   deployDoor(app, jack, limits)
   projectsDoor(app, jack)

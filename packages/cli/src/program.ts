@@ -51,6 +51,7 @@ const groups: Record<string, [name: string, summary: string, load: () => Promise
     ['trust', 'let runs of a CI deploy without a secret', () => import('./commands/trust.ts')],
     ['audit', 'who changed what with which token', () => import('./commands/audit.ts')],
     ['wallet', 'the key that pays without an account', () => import('./commands/wallet.ts')],
+    ['claim', 'get what a wallet deployed into your account', () => import('./commands/claim.ts')],
     ['balance', 'what the account can spend', () => import('./commands/balance.ts')],
     ['sessions', 'payment sessions of a wallet', () => import('./commands/sessions.ts')],
     ['receipts', 'everything that moved money', () => import('./commands/receipts.ts')],

@@ -1,3 +1,4 @@
+import { type ClaimingWallet, requireClaim } from './claim.ts'
 import { events } from './events.ts'
 import { type Connection, type Fetch, type Outgoing, open, send, sleep } from './fetch.ts'
 import { importSql } from './importSql.ts'
@@ -332,6 +333,37 @@ export function createJack(options: JackOptions = {}) {
       /** Removes one file, or without a path all of them. */
       delete: (project: string, path?: string, { signal }: CallOptions = {}) =>
         call('unstageFiles', [project], { query: { path }, signal }),
+    },
+
+    claims: {
+      /** What a wallet has to sign so that its projects become those of this account. */
+      prepare: (request: Input<'prepareClaim'>, { signal, idempotencyKey }: PostOptions = {}) =>
+        call('prepareClaim', [], { json: request, signal, idempotencyKey }),
+
+      /** Attaches them, by the signature of that message. */
+      complete: (request: Input<'claim'>, { signal, idempotencyKey }: PostOptions = {}) =>
+        call('claim', [], { json: request, signal, idempotencyKey }),
+
+      /**
+       * Attaches what a wallet deployed to this account: all of it, or the projects that are named. The wallet signs a
+       * message, which costs nothing. Throws `bad_answer` when the server asks it to sign anything else.
+       */
+      attach: async (
+        account: ClaimingWallet,
+        projects: string[] | undefined,
+        { signal }: CallOptions = {},
+      ) => {
+        const { slug } = await call('me', [], { signal })
+        const { address } = account
+        const prepared = await call('prepareClaim', [], {
+          json: { address, ...(projects && { projects }) },
+          signal,
+        })
+        requireClaim(prepared.message, { url, address, slug })
+        const signature = await account.signMessage({ message: prepared.message })
+        const json = { nonce: prepared.nonce, signature }
+        return call('claim', [], { json, signal })
+      },
     },
 
     tokens: {

@@ -67,6 +67,8 @@ export const routes: {
   getStatement: ['GET', '/v1/receipts/statement'],
   listReceiptKeys: ['GET', '/.well-known/jack-receipts'],
   listTokens: ['GET', '/v1/tokens'],
+  prepareClaim: ['POST', '/v1/claim/message'],
+  claim: ['POST', '/v1/claim'],
   createToken: ['POST', '/v1/tokens'],
   revokeToken: ['DELETE', '/v1/tokens/:token'],
   exchangeToken: ['POST', '/v1/tokens/exchange'],

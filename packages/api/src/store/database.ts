@@ -93,6 +93,10 @@ export function unstorable(error: unknown): JackError | undefined {
   })
 }
 
+/** Whether a row was refused because there is one like it. */
+export const isDuplicate = (error: unknown): boolean =>
+  error instanceof Error && (error as { code?: unknown }).code === '23505'
+
 const fromSocket = (syscall: unknown): boolean =>
   syscall === 'connect' || syscall === 'read' || syscall === 'write'
 

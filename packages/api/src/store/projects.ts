@@ -15,7 +15,7 @@ export interface NewProject {
   expiresAt: Date | null
 }
 
-/** Adds a project. Throws `name_taken` when the name, or the host it makes, is in use. */
+/** Adds a project. Throws `name_taken` when the name, or the host it makes, is in use: also by one that was claimed. */
 export async function add(db: Db, project: NewProject): Promise<Project> {
   const row = await db
     .insertInto('project')
@@ -33,6 +33,16 @@ export async function add(db: Db, project: NewProject): Promise<Project> {
     .returningAll()
     .executeTakeFirst()
   if (!row) {
+    const at = await findByLabel(db, project.label)
+    if (at && at.accountId !== project.accountId) {
+      throw new JackError(
+        'name_taken',
+        `The URL of "${project.name}" belongs to a project of another account.`,
+        {
+          hint: 'If you deployed it, it was claimed: deploy with a token of that account, or choose another name.',
+        },
+      )
+    }
     throw new JackError('name_taken', `There is a project named "${project.name}" already.`, {
       hint: 'Choose another name, or deploy to the one that exists.',
     })
@@ -60,6 +70,12 @@ export async function lock(db: Db, projectId: string): Promise<Project | undefin
     .forUpdate()
     .executeTakeFirst()
   return row && toProject(row)
+}
+
+/** Like `lock`, for a `move`: runtime is counted before or after it. */
+export async function lockForMove(db: Db, projectId: string): Promise<Project | undefined> {
+  await sql`select runtime_lock()`.execute(db)
+  return lock(db, projectId)
 }
 
 export async function findByLabel(db: Db, label: string): Promise<Project | undefined> {
@@ -114,6 +130,20 @@ export async function byIds(db: Db, ids: readonly string[]): Promise<Map<string,
   if (ids.length === 0) return new Map()
   const rows = await db.selectFrom('project').selectAll().where('project_id', 'in', ids).execute()
   return new Map(rows.map((row) => [row.project_id, toProject(row)]))
+}
+
+/**
+ * Moves a project to another account, with its data, environment, logs, versions and what is staged for it. Its label, and
+ * so its URL, stays. What it used is charged to the account that it leaves.
+ *
+ * @param it.id of the charge
+ */
+export async function move(
+  db: Db,
+  projectId: string,
+  it: { accountId: string; id: string; now: Date },
+): Promise<void> {
+  await sql`select project_move(${projectId}, ${it.accountId}, ${it.id}, ${it.now})`.execute(db)
 }
 
 /** How many projects an account has. */

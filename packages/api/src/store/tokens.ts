@@ -185,6 +185,28 @@ export async function forgetExchanged(db: Db, before: Date): Promise<void> {
     .execute()
 }
 
+/**
+ * Tokens that are confined to a project which moves: they go along, or end. What a client got from the owner by OAuth always
+ * ends.
+ */
+export async function moveConfined(
+  db: Db,
+  projectId: string,
+  it: { accountId: string; end: boolean; now: Date },
+): Promise<void> {
+  const confined = () =>
+    db
+      .updateTable('token')
+      .where('project_id', '=', projectId)
+      .where('account_id', '<>', it.accountId)
+      .where('revoked_at', 'is', null)
+  await confined()
+    .$if(!it.end, (tokens) => tokens.where('client_id', 'is not', null))
+    .set({ revoked_at: it.now })
+    .execute()
+  await confined().set({ account_id: it.accountId }).execute()
+}
+
 const rowsOf = (db: Db, accountId: string) =>
   db
     .selectFrom('token')

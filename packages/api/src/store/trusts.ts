@@ -22,6 +22,21 @@ export async function add(
   return numInsertedOrUpdatedRows === 1n
 }
 
+/** Trusts in who deploys a project that moves: they go along, or end with their tokens. */
+export async function moveConfined(
+  db: Db,
+  projectId: string,
+  it: { accountId: string; end: boolean },
+): Promise<void> {
+  if (it.end) await db.deleteFrom('trust').where('project_id', '=', projectId).execute()
+  else
+    await db
+      .updateTable('trust')
+      .set({ account_id: it.accountId })
+      .where('project_id', '=', projectId)
+      .execute()
+}
+
 /** An account's trusts, newest first. @param only a project that the asker is confined to */
 export async function list(
   db: Db,

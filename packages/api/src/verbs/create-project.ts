@@ -6,7 +6,7 @@ import { expiryOf, type Project } from '../Project.ts'
 import * as projects from '../store/projects.ts'
 
 /** Most projects of one account. */
-const mostProjects = 1_000
+export const mostProjects = 1_000
 
 /** Adds an empty project. Throws `name_taken`. */
 export async function createProject(

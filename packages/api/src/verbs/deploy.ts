@@ -22,6 +22,7 @@ import { include } from '../store/runtime.ts'
 import { forgetStrikes } from '../store/suspensions.ts'
 import { changeProject } from './change-project.ts'
 import { checkVersion, missingServices, requireBlobs } from './check-version.ts'
+import { claimUrlOf } from './claim-link.ts'
 import { goLive } from './go-live.ts'
 import { collect, release, releaseLost, reserve, type Work } from './hold.ts'
 import { loadApp } from './load-app.ts'
@@ -61,7 +62,7 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
   const warnings = [...it.warnings, ...(await missingServices(jack, payer, it.project, version))]
   // The last try came this far, and only its answer was lost.
   if (made && made.projectId === existing?.projectId) {
-    return present(jack, existing, made.deploymentId, version, {
+    return answer(existing, made.deploymentId, version, {
       digest,
       created: false,
       deduplicated: false,
@@ -77,7 +78,7 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
     const used = await changeProject(jack, existing.label, (db) =>
       projects.touch(db, projectId, jack.now(), jack.config.inactiveDays),
     )
-    return present(jack, used, existing.liveDeploymentId as string, version, {
+    return answer(used, existing.liveDeploymentId as string, version, {
       digest,
       created: false,
       deduplicated: true,
@@ -119,7 +120,7 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
       await release(jack, payer, deploymentId)
       return await deploy(jack, payer, it)
     }
-    return present(jack, live, deploymentId, version, {
+    return answer(live, deploymentId, version, {
       digest,
       created: !existing,
       deduplicated: false,
@@ -135,12 +136,27 @@ export async function deploy(jack: Jack, payer: Payer, it: Deploy): Promise<Depl
     throw error
   }
 
+  async function answer(
+    project: Project,
+    deploymentId: string,
+    version: Version,
+    facts: Parameters<typeof present>[4],
+  ): Promise<DeployResponse> {
+    const claimUrl = await claimUrlOf(jack, payer, project.projectId)
+    return {
+      ...present(jack, project, deploymentId, version, facts),
+      ...(claimUrl && { claim_url: claimUrl }),
+    }
+  }
+
   /** False when this version went live since the deploy began. */
   async function keep(db: Db): Promise<boolean> {
     if (existing) {
       const now = await projects.lock(db, project.projectId)
       if (!now)
         throw new JackError('not_found', 'The project was deleted while it was deployed to.')
+      if (now.accountId !== payer.accountId)
+        throw new JackError('not_found', 'The project was claimed while it was deployed to.')
       const moved = now.liveDeploymentId !== existing.liveDeploymentId
       if (moved && (await isLive(jack, now, digest, manifest))) return false
     } else {

@@ -2,6 +2,7 @@ import { limits } from '@jackcloud/sdk/wire'
 import type { Jack } from '../jack.ts'
 import { keptDays } from '../Project.ts'
 import * as audit from '../store/audit.ts'
+import * as claimLinks from '../store/claimLinks.ts'
 import * as deployments from '../store/deployments.ts'
 import * as idempotency from '../store/idempotency.ts'
 import { settleAbandoned } from '../store/ledger.ts'
@@ -42,6 +43,7 @@ export async function sweep(jack: Jack): Promise<void> {
   // Some replica's clock may be behind, and take them for good still.
   await forgetChallenges(jack.db, ago(hour))
   await signIns.forgetOld(jack.db, ago(hour))
+  await claimLinks.forgetOld(jack.db, now)
   await nonces.forgetOld(jack.db, ago(hour))
   // A code that comes again ends what it brought, also when it comes late.
   await oauthGrants.forgetOld(jack.db, ago(day))

@@ -259,6 +259,10 @@ function report(
         print.note(`It expires ${distance(answer.expires_at)}${unless} (${answer.expires_at}).`)
       }
     }
+    if (answer.claim_url)
+      print.note(
+        `${paint('cyan', 'Keep it')}: ${answer.claim_url}  ${paint('dim', 'once, within a day; who has it gets the project')}`,
+      )
     print.note(paint('dim', `This version alone: ${answer.deployment_url}`))
     print.note(
       `${paint('cyan', 'next')} ${paint('bold', `jack logs ${answer.name} -f`)}  ${paint('dim', 'to see what it prints')}`,

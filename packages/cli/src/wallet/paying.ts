@@ -58,7 +58,7 @@ export async function payingOptions(given: Given): Promise<Partial<JackOptions> 
 }
 
 /** Whoever runs a cloud on this machine has its wallet, which has play money. */
-async function developmentWallet({
+export async function developmentWallet({
   url,
   data,
 }: Settings): Promise<{ account: LocalAccount } | null> {

@@ -112,5 +112,10 @@ export const DeployResponse = z.object({
   size_bytes: z.number(),
   warnings: z.array(z.string()),
   charged_usd: Usd,
+  /**
+   * Of what a wallet deployed: who opens it in a browser and signs in gets the project, once, within a day. The next
+   * deploy makes another one. Keep it as secret as the project is worth.
+   */
+  claim_url: z.url().optional(),
 })
 export type DeployResponse = z.infer<typeof DeployResponse>

@@ -37,6 +37,11 @@ export const RuntimeDetail = z.object({
   carried_in_nano_usd: NanoUsd,
   /** What is left for the next charge: less than a millionth, or what the balance did not suffice for. */
   carried_out_nano_usd: NanoUsd,
+  /**
+   * The project came from another account since the charge before: what it had brought along, and used of that, is in the
+   * receipts of that one.
+   */
+  moved: z.literal(true).optional(),
 })
 
 /** What a deploy brought along. */

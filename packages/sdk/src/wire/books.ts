@@ -15,9 +15,18 @@ interface Project {
   /** Brought before the last charge began; and what may have come after that, oldest first. */
   due: bigint
   fresh: { at: number; nanoUsd: bigint }[]
-  /** It has receipts from before there was detail. */
+  /** It has receipts from before there was detail, or in another account. */
   old: boolean
 }
+
+const newProject = (): Project => ({
+  carried: null,
+  brought: 0n,
+  used: 0n,
+  due: 0n,
+  fresh: [],
+  old: false,
+})
 
 /**
  * The money of a bill. Takes receipts in their order and throws `Wrong` at the first that does not add up; what the
@@ -89,6 +98,7 @@ export function openBooks(statement: Statement) {
       project.old = true
       return
     }
+    if (detail.moved) Object.assign(project, newProject(), { old: true, carried: 0n })
     const included = BigInt(detail.included_nano_usd)
     const carriedIn = BigInt(detail.carried_in_nano_usd)
     const carriedOut = BigInt(detail.carried_out_nano_usd)
@@ -140,14 +150,7 @@ export function openBooks(statement: Statement) {
   function projectOf(id: string | null): Project {
     const known = projects.get(id ?? '')
     if (known) return known
-    const project: Project = {
-      carried: null,
-      brought: 0n,
-      used: 0n,
-      due: 0n,
-      fresh: [],
-      old: false,
-    }
+    const project = newProject()
     projects.set(id ?? '', project)
     return project
   }

@@ -2,6 +2,7 @@
 export * from './Account.ts'
 export * from './Audit.ts'
 export * from './Bindings.ts'
+export * from './Claim.ts'
 export * from './Cron.ts'
 export { type ErrorCode, errorCodes, isErrorCode } from './codes.ts'
 export * from './Database.ts'

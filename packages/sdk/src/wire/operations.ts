@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import * as Account from './Account.ts'
 import { AuditPage } from './Audit.ts'
+import * as Claim from './Claim.ts'
 import * as Cron from './Cron.ts'
 import * as Database from './Database.ts'
 import { DeployRequest, DeployResponse, Manifest } from './Deploy.ts'
@@ -509,6 +510,26 @@ export const operations = {
     scope: 'admin',
     query: PageQuery,
     response: Account.TokenPage,
+  }),
+  prepareClaim: operation({
+    method: 'POST',
+    path: '/v1/claim/message',
+    summary: 'What a wallet signs so that its projects become those of this account',
+    client: 'claims.prepare',
+    command: 'claim',
+    scope: 'admin',
+    body: Claim.PrepareClaim,
+    response: Claim.PreparedClaim,
+  }),
+  claim: operation({
+    method: 'POST',
+    path: '/v1/claim',
+    summary: 'Attach what a wallet deployed to this account, by what the wallet signed',
+    client: 'claims.complete',
+    command: 'claim',
+    scope: 'admin',
+    body: Claim.Claim,
+    response: Claim.Claimed,
   }),
   createToken: operation({
     method: 'POST',
