@@ -38,8 +38,11 @@ export function claimDoor(app: Hono<Door>, jack: Jack, limits: RateLimits): void
     const account = await signedIn(c, jack)
     const link = linkIn(form.get('link') ?? undefined)
     if (!account) return c.redirect(signInUrl(`/claim?link=${link}`), 303)
+    const { accountId } = account
+    c.set('deed', { accountId, tokenId: null, operation: 'claim', project: null })
     const project = await claimByLink(jack, account, link)
-    const { availableMicroUsd } = await balanceOf(jack.db, account.accountId)
+    c.set('deed', { accountId, tokenId: null, operation: 'claim', project: project.name })
+    const { availableMicroUsd } = await balanceOf(jack.db, accountId)
     return claimedPage(c, jack, { project, account, hasBalance: availableMicroUsd > 0n })
   })
 }

@@ -41,6 +41,7 @@ export async function signIn(c: Context<Door>, jack: Jack, accountId: string): P
   const secret = newBrowser()
   await signIns.add(jack.db, secret, accountId, jack.now())
   keep(c, jack, secret, signIns.signedInDays)
+  c.set('deed', { accountId, tokenId: null, operation: 'signIn', project: null })
 }
 
 export async function signOut(c: Context<Door>, jack: Jack): Promise<void> {
