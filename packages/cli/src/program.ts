@@ -44,8 +44,8 @@ const groups: Record<string, [name: string, summary: string, load: () => Promise
     ['rm', 'delete a project', () => import('./commands/rm.ts')],
   ],
   'Account:': [
-    ['login', 'keep a token for a Jack Cloud', () => import('./commands/login.ts')],
-    ['logout', 'forget it', () => import('./commands/logout.ts')],
+    ['login', 'sign in to a Jack Cloud', () => import('./commands/login.ts')],
+    ['logout', 'sign out, and end the token', () => import('./commands/logout.ts')],
     ['whoami', 'show who you are', () => import('./commands/whoami.ts')],
     ['token', 'tokens for machines and agents', () => import('./commands/token.ts')],
     ['trust', 'let runs of a CI deploy without a secret', () => import('./commands/trust.ts')],

@@ -123,7 +123,7 @@ export async function openSession(command: Command, given: Given = {}): Promise<
 }
 
 /** The SDK's `fetch` for Node, loaded only for names that Node cannot resolve. */
-const fetchHere = async (input: string, init: RequestInit): Promise<Response> => {
+export const fetchHere = async (input: string, init: RequestInit): Promise<Response> => {
   if (!new URL(input).hostname.endsWith('.localhost')) return fetch(input, init)
   const { localFetch } = await import('@jackcloud/sdk/node')
   return localFetch(input, init)

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { listing, usd } from '../print.ts'
+import { distance, listing, usd } from '../print.ts'
 import { openSession } from '../session.ts'
 
 export default (command: Command) =>
@@ -14,6 +14,8 @@ export default (command: Command) =>
           ['balance', usd(me.balance_usd)],
           ['token', me.token && `${me.token.name} (${me.token.scopes.join(', ')})`],
           ['project', me.token?.project],
+          ['cap a day', usd(me.token?.daily_cap_usd)],
+          ['ends', me.token && distance(me.token.expires_at)],
           ['url', settings.url.value],
           ['id', me.account_id],
         ]),
