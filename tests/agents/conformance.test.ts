@@ -1,0 +1,100 @@
+import { once } from 'node:events'
+import { createServer, request, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { execa } from 'execa'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { type Home, temporaryHome, type Up, up } from '../harness.ts'
+
+// What others wrote to try out servers, against one as `jack up` starts it.
+vi.setConfig({ testTimeout: 120_000 })
+let home: Home
+let cloud: Up
+let withToken: Server
+beforeAll(async () => {
+  home = temporaryHome('conformance')
+  cloud = await up(home, join(home.path, 'cloud'), { env: { JACK_CHAIN: 'none' } })
+  withToken = await tokenAdder(cloud.ready)
+}, 120_000)
+afterAll(async () => {
+  withToken?.close()
+  await cloud?.stop()
+  await home?.remove()
+})
+
+const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+const conformanceBin = file('../../node_modules/@modelcontextprotocol/conformance/dist/index.js')
+const inspectorBin = file(
+  '../../node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js',
+)
+
+const run = (bin: string, args: string[]) =>
+  execa(process.execPath, [bin, ...args], {
+    cwd: home.path,
+    env: home.env,
+    extendEnv: false,
+    reject: false,
+    timeout: 100_000,
+  })
+
+/** The suite can send no token: this sends its requests on as they are, with one. */
+async function tokenAdder({ url, token }: Up['ready']): Promise<Server> {
+  const { host, hostname, port } = new URL(url)
+  const server = createServer((req, res) => {
+    const own = req.headers.host ?? ''
+    const mine = own === `${hostname}:${(server.address() as AddressInfo).port}`
+    const headers = { ...req.headers, authorization: `Bearer ${token}` }
+    if (mine) headers.host = host
+    if (mine && req.headers.origin) headers.origin = `http://${host}`
+    const onward = request(
+      { hostname, port, path: req.url, method: req.method, headers },
+      (answer) => {
+        res.writeHead(answer.statusCode ?? 500, answer.headers)
+        answer.pipe(res)
+      },
+    )
+    onward.on('error', () => res.destroy())
+    req.pipe(onward)
+  })
+  await once(server.listen(0, hostname), 'listening')
+  return server
+}
+
+const passed = ['server-initialize', 'ping', 'tools-list', 'dns-rebinding-protection']
+
+test.each(['/mcp', '/mcp/public'])(
+  'the official conformance suite passes against %s',
+  async (path) => {
+    const base =
+      path === '/mcp'
+        ? `http://127.0.0.1:${(withToken.address() as AddressInfo).port}`
+        : cloud.ready.url
+    const { stdout, exitCode } = await run(conformanceBin, [
+      ...['server', '--url', `${base}${path}`],
+      ...['--expected-failures', file('conformance.yml')],
+      ...['--output-dir', join(home.path, 'results')],
+    ])
+    for (const scenario of passed) expect(stdout).toContain(`✓ ${scenario}:`)
+    expect(exitCode, stdout.slice(-3_000)).toBe(0)
+  },
+)
+
+test('the inspector lists tools, finds no fault with them, and calls one', async () => {
+  const { url, token } = cloud.ready
+  const inspect = (...args: string[]) =>
+    run(inspectorBin, [
+      ...['--cli', `${url}/mcp`, '--transport', 'http'],
+      ...['--header', `Authorization: Bearer ${token}`, ...args],
+    ])
+  const listed = await inspect('--method', 'tools/list', '--strict')
+  expect(listed.exitCode, listed.stderr).toBe(0)
+  expect(listed.stderr).toContain('0 errors')
+  const { tools } = JSON.parse(listed.stdout)
+  expect(tools.map((it: { name: string }) => it.name)).toContain('execute_code')
+  const called = await inspect(
+    ...['--method', 'tools/call', '--tool-name', 'execute_code'],
+    ...['--tool-arg', 'code=export const run = (n) => n * 2', '--tool-arg', 'input=21'],
+  )
+  expect(JSON.parse(called.stdout).structuredContent).toMatchObject({ result: 42 })
+})
