@@ -61,7 +61,14 @@ async function tokenAdder({ url, token }: Up['ready']): Promise<Server> {
   return server
 }
 
-const passed = ['server-initialize', 'ping', 'tools-list', 'dns-rebinding-protection']
+const passed = [
+  'server-initialize',
+  'ping',
+  'tools-list',
+  'resources-list',
+  'prompts-list',
+  'dns-rebinding-protection',
+]
 
 test.each(['/mcp', '/mcp/public'])(
   'the official conformance suite passes against %s',
