@@ -41,12 +41,15 @@ function openApi({ urls, payments }: Jack) {
       title: 'Jack',
       version: '1',
       description: 'Run code in a fresh isolate, and put it on a live URL.',
+      contact: { name: 'Jack', url: `${urls.api}/` },
+      license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
     },
     'x-service-info': {
       categories: ['compute', 'hosting'],
       docs: { apiReference: `${urls.api}/openapi.json`, llms: `${urls.api}/llms.txt` },
     },
     servers: [{ url: urls.api }],
+    tags: tags.map(({ name, description }) => ({ name, description })),
     paths,
     components: {
       schemas: { Problem: schema(Problem, 'output') },
@@ -71,19 +74,17 @@ function describe(name: string, it: Operation, payments: Payments | null) {
     name: key,
     in: 'path',
     required: true,
+    description: pathParameters[key as string],
     schema: { type: 'string' },
     example: `my-${key}`,
   }))
   return {
     operationId: name,
     summary: it.summary,
-    ...(it.when && {
-      description: [it.when, it.not && `Not: ${it.not}`].filter(Boolean).join(' '),
-    }),
-    ...(it.scope !== null && {
-      security: [{ token: [] }, ...(payments ? [{ wallet: [] }] : [])],
-      'x-scope': it.scope,
-    }),
+    description: descriptionOf(it),
+    tags: tagsOf(it.path),
+    security: it.scope === null ? [] : [{ token: [] }, ...(payments ? [{ wallet: [] }] : [])],
+    ...(it.scope !== null && { 'x-scope': it.scope }),
     ...(it.price && it.price !== 'amount' && { 'x-price-usd': toUsd(prices[it.price]) }),
     ...(it.price &&
       payments && { 'x-payment-info': { offers: payments.priceTags(listPrice(it.price)) } }),
@@ -99,10 +100,67 @@ function describe(name: string, it: Operation, payments: Payments | null) {
       ...(it.price && {
         402: problem('To be paid for: WWW-Authenticate has a challenge for each way to pay'),
       }),
-      default: problem(`A problem; its code is one of ${Object.keys(errorCodes).join(', ')}`),
+      '4XX': problem(`The request cannot be answered as it is: ${codesOf(4)}`),
+      '5XX': problem(`Something failed on our side, or in what was deployed: ${codesOf(5)}`),
     },
   }
 }
+
+/** When to use it, who may, and what it costs. */
+const descriptionOf = (it: Operation): string =>
+  [
+    it.when,
+    it.not && `Not: ${it.not}`,
+    it.scope === null ? 'Everybody may.' : `Needs the scope "${it.scope}".`,
+    it.price === 'amount' && 'Costs what it adds.',
+    it.price &&
+      it.price !== 'amount' &&
+      `Costs $${Number(toUsd(prices[it.price]))} when it succeeds.`,
+  ]
+    .filter(Boolean)
+    .join(' ')
+
+/** What operations are about, by their paths. */
+const tags = [
+  {
+    name: 'Access',
+    description: 'Who asks, and what it may do',
+    paths: /^\/v1\/(me|tokens|claim|trusts|audit)\b/,
+  },
+  {
+    name: 'Money',
+    description: 'What things cost, what was paid, what is left',
+    paths: /^\/(v1\/(balance|payments|sessions|receipts|usage)|\.well-known\/jack-receipts)\b/,
+  },
+  {
+    name: 'Projects',
+    description: 'What is deployed, and what belongs to it',
+    paths: /^\/v1\/projects\b/,
+  },
+  {
+    name: 'Run and deploy',
+    description: 'Code in, a result or a live URL out',
+    paths: /^\/(execute|deploy|v1\/quote)$/,
+  },
+]
+
+const tagsOf = (path: string): string[] =>
+  tags.filter((it) => it.paths.test(path)).map((it) => it.name)
+
+const pathParameters: Record<string, string> = {
+  project: 'Name or id of a project.',
+  deployment: 'Id of a version.',
+  database: 'Name of a database.',
+  session: 'Id of a session, or of its channel.',
+  token: 'Id of a token.',
+  trust: 'Id of a trust.',
+}
+
+const codesOf = (hundreds: number): string =>
+  Object.entries(errorCodes)
+    .filter(([, { status }]) => Math.floor(status / 100) === hundreds)
+    .map(([code]) => code)
+    .join(', ')
 
 const problem = (description: string) => ({
   description,
@@ -121,24 +179,36 @@ function content(it: Operation) {
         properties: { manifest: body },
         additionalProperties: { type: 'string', format: 'binary' },
       },
+      example: { manifest: example },
     },
   }
 }
 
 function queryParameters(query: z.ZodObject) {
   const { properties = {}, required = [] } = schema(query, 'input') as {
-    properties?: Record<string, object>
+    properties?: Record<string, { description?: string }>
     required?: string[]
   }
-  return Object.entries(properties).map(([name, it]) => ({
+  return Object.entries(properties).map(([name, { description, ...it }]) => ({
     name,
     in: 'query',
     required: required.includes(name),
+    description,
     schema: it,
   }))
 }
 
 const schema = (it: z.ZodType, io: 'input' | 'output') => {
-  const { $schema: _, ...json } = z.toJSONSchema(it, { io, unrepresentable: 'any' })
+  const { $schema: _, ...json } = z.toJSONSchema(it, {
+    io,
+    unrepresentable: 'any',
+    // Of a pair, readers of OpenAPI want to be told what draft 2020-12 leaves open: its length, and "items".
+    override: ({ jsonSchema }) => {
+      const { prefixItems } = jsonSchema
+      if (!prefixItems) return
+      const { length } = prefixItems
+      Object.assign(jsonSchema, { items: {}, minItems: length, maxItems: length })
+    },
+  })
   return json
 }

@@ -17,16 +17,18 @@ export const LogEntry = z.object({
 })
 export type LogEntry = z.infer<typeof LogEntry>
 
-/** `since` and `until`: a time (RFC 3339), or how long ago: "90s", "15m", "2h", "7d". */
+const moment = 'A time (RFC 3339), or how long ago: "90s", "15m", "2h", "7d".'
+
 export const LogQuery = PageQuery.extend({
-  since: z.string().max(40).optional(),
-  until: z.string().max(40).optional(),
-  /** The least severe level to show. */
-  level: z.enum(['debug', 'info', 'log', 'warn', 'error']).optional(),
-  /** Text that the message contains. */
-  query: z.string().max(200).optional(),
-  deployment: z.string().max(60).optional(),
-  request: z.string().max(80).optional(),
+  since: z.string().max(40).optional().describe(moment),
+  until: z.string().max(40).optional().describe(moment),
+  level: z
+    .enum(['debug', 'info', 'log', 'warn', 'error'])
+    .optional()
+    .describe('The least severe level to show.'),
+  query: z.string().max(200).optional().describe('Text that the message contains.'),
+  deployment: z.string().max(60).optional().describe('Only of this version, by its id.'),
+  request: z.string().max(80).optional().describe('Only of this request: its `x-request-id`.'),
 })
 
 /** Oldest first. */

@@ -93,8 +93,7 @@ export const Receipt = z.object({
 export type Receipt = z.infer<typeof Receipt>
 
 export const ReceiptQuery = PageQuery.extend({
-  /** `asc` is the order of the chain. */
-  order: z.enum(['asc', 'desc']).default('desc'),
+  order: z.enum(['asc', 'desc']).default('desc').describe('`asc` is the order of the chain.'),
 })
 export const ReceiptPage = z.object({ receipts: z.array(Receipt), ...nextCursor })
 

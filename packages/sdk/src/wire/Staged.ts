@@ -30,10 +30,15 @@ export const StagedPage = Stage.extend({ files: z.array(StagedFile), ...nextCurs
 export const StagedQuery = PageQuery
 
 export const ReadStaged = z.object({
-  path: FilePath,
-  /** Bytes to skip, and how many to answer at most. */
-  offset: z.coerce.number().int().min(0).default(0),
-  limit: z.coerce.number().int().min(1).max(500_000).default(65_536),
+  path: FilePath.describe('Of the file.'),
+  offset: z.coerce.number().int().min(0).default(0).describe('Bytes to skip.'),
+  limit: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(500_000)
+    .default(65_536)
+    .describe('Bytes to answer at most.'),
 })
 
 export const StagedContent = StagedFile.extend({
@@ -44,5 +49,6 @@ export const StagedContent = StagedFile.extend({
   next_offset: z.number().nullable(),
 })
 
-/** One file, or without a path the whole stage. */
-export const UnstageQuery = z.object({ path: FilePath.optional() })
+export const UnstageQuery = z.object({
+  path: FilePath.optional().describe('Of one file; without it, the whole stage.'),
+})

@@ -3,8 +3,8 @@ import { ProjectName, Timestamp } from './Names.ts'
 import { Usd } from './Usd.ts'
 
 export const UsageQuery = z.object({
-  per: z.enum(['minute', 'hour', 'day']).default('hour'),
-  since: z.string().max(40).default('24h'),
+  per: z.enum(['minute', 'hour', 'day']).default('hour').describe('How long a bucket is.'),
+  since: z.string().max(40).default('24h').describe('A time (RFC 3339), or how long ago: "7d".'),
 })
 
 const count = z.number().int()

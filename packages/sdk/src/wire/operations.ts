@@ -45,7 +45,7 @@ export interface Operation {
   price?: 'execution' | 'deploy' | 'amount'
   query?: z.ZodObject
   body?: z.ZodType
-  /** A body that works as it is. Tools that try an API out send it. */
+  /** A body as it is sent; of what costs something, one that works. Tools that try an API out send it. */
   example?: object
   /** Sent as `multipart/form-data`: `body` is the field `manifest`, files follow. */
   multipart?: boolean
@@ -110,6 +110,7 @@ export const operations = {
     command: 'deploy --dry-run',
     scope: null,
     body: z.union([ExecuteRequest, DeployRequest, Account.QuoteManifest]),
+    example: { code: 'export const run = ({ a, b }) => a + b' },
     response: Account.Quote,
   }),
   listProjects: operation({
@@ -132,6 +133,7 @@ export const operations = {
     command: null,
     scope: 'deploy',
     body: Project.CreateProject,
+    example: { name: 'my-api', daily_budget_usd: '0.50' },
     response: Project.Project,
     success: 201,
   }),
@@ -154,6 +156,7 @@ export const operations = {
     command: 'budget',
     scope: 'deploy',
     body: Project.UpdateProject,
+    example: { daily_budget_usd: '1', ttl_hours: null },
     response: Project.Project,
   }),
   renewProject: operation({
@@ -164,6 +167,7 @@ export const operations = {
     command: 'renew',
     scope: 'deploy',
     body: Project.RenewRequest,
+    example: { ttl_hours: 168 },
     response: Project.Project,
   }),
   resumeProject: operation({
@@ -211,6 +215,17 @@ export const operations = {
     price: 'deploy',
     body: Manifest,
     multipart: true,
+    example: {
+      main: 'index.js',
+      modules: [
+        {
+          name: 'index.js',
+          type: 'esm',
+          sha256: '3b0a4a1ad4c5cd2c1d0e2e09e2a2f4ba3bd5bd1ef9dd4d2c8ce3b3ffb9f7b4a5',
+          size_bytes: 61,
+        },
+      ],
+    },
     response: DeployResponse,
     success: 201,
   }),
@@ -244,6 +259,7 @@ export const operations = {
     command: 'rollback',
     scope: 'deploy',
     body: Project.RollbackRequest,
+    example: { deployment_id: 'dep_01m7z9r0c3k5w8p2q4t6' },
     response: Project.LiveDeployment,
   }),
   getLogs: operation({
@@ -286,6 +302,7 @@ export const operations = {
     command: 'cron run',
     scope: 'deploy',
     body: Cron.RunCron,
+    example: { cron: '*/5 * * * *' },
     response: Cron.CronRun,
   }),
   listDatabases: operation({
@@ -306,6 +323,7 @@ export const operations = {
     command: 'db exec',
     scope: 'deploy',
     body: Database.QueryDatabase,
+    example: { sql: 'select * from note where id = ?', params: [1] },
     response: Database.QueryResults,
   }),
   exportDatabase: operation({
@@ -339,6 +357,7 @@ export const operations = {
     command: 'env set',
     scope: 'deploy',
     body: Project.UpdateEnv,
+    example: { env: { GREETING: 'Hello', OLD_NAME: null } },
     response: Project.Env,
   }),
   getEnvHistory: operation({
@@ -361,6 +380,7 @@ export const operations = {
     command: 'files put',
     scope: 'deploy',
     body: Staged.StageFiles,
+    example: { files: { 'src/index.js': `export default { fetch: () => new Response('hello') }` } },
     response: Staged.Stage,
   }),
   listStaged: operation({
@@ -519,6 +539,7 @@ export const operations = {
     command: 'claim',
     scope: 'admin',
     body: Claim.PrepareClaim,
+    example: { address: '0x742d35cc6634c0532925a3b844bc9e7595f8fe00', projects: ['my-api'] },
     response: Claim.PreparedClaim,
   }),
   claim: operation({
@@ -529,6 +550,7 @@ export const operations = {
     command: 'claim',
     scope: 'admin',
     body: Claim.Claim,
+    example: { nonce: 'k3w8p2q4t6m7z9r0', signature: `0x${'1b'.repeat(65)}` },
     response: Claim.Claimed,
   }),
   createToken: operation({
@@ -539,6 +561,7 @@ export const operations = {
     command: 'token create',
     scope: 'admin',
     body: Account.CreateToken,
+    example: { name: 'ci', scopes: ['deploy'], project: 'my-api', daily_cap_usd: '1' },
     response: Account.CreatedToken,
     success: 201,
   }),
@@ -559,6 +582,10 @@ export const operations = {
     command: 'token exchange',
     scope: null,
     body: Trust.ExchangeToken,
+    example: {
+      token: 'eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJyZXBvOm9jdG8vYXBwIn0.c2ln',
+      project: 'my-api',
+    },
     response: Trust.ExchangedToken,
     success: 201,
   }),
@@ -581,6 +608,11 @@ export const operations = {
     command: 'trust add',
     scope: 'admin',
     body: Trust.CreateTrust,
+    example: {
+      issuer: 'https://token.actions.githubusercontent.com',
+      subject: 'repo:octo/app:ref:refs/heads/main',
+      project: 'my-api',
+    },
     response: Trust.Trust,
     success: 201,
   }),
