@@ -25,7 +25,8 @@ export interface WalletMessage {
 export const walletMessage = (it: WalletMessage): string =>
   createSiweMessage({
     version: '1',
-    scheme: new URL(it.url).protocol.slice(0, -1),
+    // Without one, it is https.
+    ...(it.url.startsWith('http:') && { scheme: 'http' }),
     domain: new URL(it.url).host,
     uri: `${it.url}${it.path}`,
     address: getAddress(it.address),

@@ -24,7 +24,7 @@ export function claimPage(
         <dt>Project</dt><dd>${project.name}</dd>
         <dt>Live at</dt><dd><a href="${url}" rel="noopener noreferrer">${url}</a></dd>
         <dt>Made</dt><dd>${day(project.createdAt)}</dd>
-        ${project.expiresAt ? html`<dt>Ends</dt><dd>${day(project.expiresAt)}, unless somebody keeps it</dd>` : ''}
+        ${project.expiresAt ? html`<dt>Ends</dt><dd>${day(project.expiresAt)}, unless ${project.ttlHours === null ? 'it is used' : 'somebody keeps it'}</dd>` : ''}
         ${account ? html`<dt>You are</dt><dd>${nameOf(account)}</dd>` : ''}
       </dl>
       <p>Its code, data, settings and URL become those of your account. Whoever deployed it can not change it any more.</p>

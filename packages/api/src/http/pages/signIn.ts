@@ -29,6 +29,7 @@ export function signInPage(
     ways.push(
       (look) => html`<form method="post" action="/sign-in/wallet" data-wallet>${hidden}
         <div data-typed>
+          ${look === '' ? '' : html`<hr>`}
           <label for="address">Address of your wallet</label>
           <input id="address" name="address" class="mono" required pattern="\\s*0x[0-9a-fA-F]{40}\\s*"
             placeholder="0x…" autocomplete="off" autocapitalize="off" spellcheck="false" aria-describedby="address-help">

@@ -22,6 +22,7 @@ header a { color: var(--ink); font-weight: 700; letter-spacing: -0.01em; text-de
 main { background: var(--card); border: 1px solid var(--line); border-radius: 0.75rem; padding: 1.75rem; }
 h1 { margin: 0 0 1rem; font-size: 1.5rem; line-height: 1.25; letter-spacing: -0.015em; text-wrap: balance; }
 h2 { margin: 2rem 0 0.5rem; font-size: 1.0625rem; line-height: 1.3; }
+p:has(+ pre) { margin-bottom: 0.5rem; }
 p, ul, ol, dl, table, pre, form { margin: 0 0 1rem; }
 main > :last-child, form > :last-child { margin-bottom: 0; }
 ul, ol { padding-left: 1.25rem; }
@@ -37,6 +38,7 @@ pre {
 }
 pre code { padding: 0; background: none; }
 table { width: 100%; border-collapse: collapse; }
+caption { padding: 0 0 0.375rem; text-align: left; }
 td, th { padding: 0.375rem 0; border-bottom: 1px solid var(--line); text-align: left; font-weight: 400; vertical-align: top; }
 td:last-child { text-align: right; white-space: nowrap; padding-left: 1rem; font-variant-numeric: tabular-nums; }
 button, .button {
@@ -51,8 +53,10 @@ button:hover:not([disabled]), .button:hover { filter: brightness(1.06); }
 label { display: block; margin: 0 0 0.25rem; font-weight: 600; }
 input:not([type=hidden]):not([type=checkbox]):not([type=radio]), textarea, select {
   display: block; width: 100%; min-height: 2.875rem; margin: 0 0 1rem; padding: 0.5rem 0.75rem;
-  border: 1px solid var(--quiet); border-radius: 0.5rem; background: var(--card); color: var(--ink); font-size: 1rem;
+  border: 1px solid var(--quiet); border-radius: 0.5rem; background: var(--card); color: var(--ink); font-family: inherit; font-size: 1rem;
 }
+input.mono, textarea { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
+input { accent-color: var(--accent); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 fieldset { margin: 0 0 1rem; padding: 0; border: 0; }
 legend { padding: 0; font-weight: 600; }

@@ -32,7 +32,8 @@ export const walletScript = `
       button.disabled = false;
       typed.hidden = false;
       field.value = '';
-      say('Your wallet said no: ' + ((error && error.message) || 'it gave no reason') + '. Try again, or do it by hand.');
+      const reason = String((error && error.message) || 'it gave no reason').replace(/\\.+$/, '');
+      say('Your wallet said no: ' + reason + '. Try again, or do it by hand.');
     }
   };
   typed.hidden = true;
