@@ -31,7 +31,7 @@ export function requireNoSecret(c: Context<Door>): void {
     'A token does not belong into a URL: those are written down everywhere.',
     {
       hint: 'Send it as "Authorization: Bearer jkt_...", and revoke this one.',
-      next: [{ command: 'jack token revoke <id>', when: 'if it was a real one' }],
+      next: [{ command: 'jack token rm <id>', when: 'if it was a real one' }],
     },
   )
 }
