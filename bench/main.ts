@@ -11,6 +11,7 @@ import { table } from './harness/report.ts'
 import hosted from './hosted.ts'
 import kill from './kill.ts'
 import metering from './metering.ts'
+import oauth from './oauth.ts'
 import payments from './payments.ts'
 import redeploy from './redeploy.ts'
 import saturated from './saturated.ts'
@@ -31,6 +32,7 @@ const questions: Question[] = [
   bundle,
   metering,
   signature,
+  oauth,
   payments,
 ]
 
