@@ -13,7 +13,7 @@ export interface OAuthClient {
 /** `jack login`. */
 export const commandLine: OAuthClient = {
   clientId: 'jack-cli',
-  name: 'jack, the command line',
+  name: 'jack (command line)',
   host: null,
   redirectUris: ['http://127.0.0.1/callback', 'http://[::1]/callback'],
 }

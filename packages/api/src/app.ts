@@ -77,7 +77,7 @@ export function createApp(jack: Jack): Hono<Door> {
     if (wantsPage(c) && known.status !== 402) return errorPage(c, known)
     const challenges =
       known.status === 401
-        ? [bearerChallenge(baseOf(c, jack), c.req.path)]
+        ? [bearerChallenge(baseOf(c, jack), c.req.path, Boolean(c.req.header('authorization')))]
         : challengesFor(c, jack, known)
     return answerProblem(c, known, challenges)
   })

@@ -92,7 +92,7 @@ test.each(['Bearer jkt_wrong', 'Bearer', 'Basic abc', `Bearer jkt_${'a'.repeat(4
     const { status, json, headers } = await cloud.api('GET', '/v1/me', undefined, { authorization })
     expect(status).toBe(401)
     expect(headers['www-authenticate']).toBe(
-      `Bearer realm="jack", resource_metadata="${cloud.url}/.well-known/oauth-protected-resource"`,
+      `Bearer realm="jack", error="invalid_token", resource_metadata="${cloud.url}/.well-known/oauth-protected-resource"`,
     )
     expect(json.code).toBe('unauthorized')
   },

@@ -136,7 +136,12 @@ test('who has no token is told where to get one', async () => {
     })
     expect(status).toBe(401)
     expect(headers['www-authenticate']).toBe(
-      `Bearer resource_metadata="${cloud.url}/.well-known/oauth-protected-resource/mcp", scope="read execute deploy"`,
+      [
+        'Bearer realm="jack"',
+        ...(authorization ? ['error="invalid_token"'] : []),
+        `resource_metadata="${cloud.url}/.well-known/oauth-protected-resource/mcp"`,
+        'scope="read execute deploy"',
+      ].join(', '),
     )
   }
 })

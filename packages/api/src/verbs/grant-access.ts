@@ -8,32 +8,34 @@ import * as grants from '../store/oauthGrants.ts'
 import * as projects from '../store/projects.ts'
 import * as tokens from '../store/tokens.ts'
 
-/** A person lets a client in. Answers the code that it comes for its token with. */
+/** A person lets a client in. Answers the grant, and the code that the client comes for its token with. */
 export function grantCode(
   jack: Jack,
   accountId: string,
   ask: Ask,
   terms: Terms,
   { redirectUri, challenge }: { redirectUri: string; challenge: string },
-): Promise<string> {
+): Promise<{ tokenId: string; code: string }> {
   return jack.db.transaction().execute(async (db) => {
     const tokenId = await grant(jack, db, accountId, ask, terms)
     const expiresAt = new Date(jack.now().getTime() + codeMs)
-    return grants.addCode(db, { tokenId, redirectUri, challenge, expiresAt })
+    const code = await grants.addCode(db, { tokenId, redirectUri, challenge, expiresAt })
+    return { tokenId, code }
   })
 }
 
-/** A person lets the device in that shows a code. Throws `gone` when somebody decided before. */
+/** A person lets the device in that shows a code. Answers the grant. Throws `gone` when somebody decided before. */
 export function grantDevice(
   jack: Jack,
   accountId: string,
   { ask, userCode }: devices.Device,
   terms: Terms,
-): Promise<void> {
+): Promise<string> {
   return jack.db.transaction().execute(async (db) => {
     const tokenId = await grant(jack, db, accountId, ask, terms)
     if (!(await devices.decide(db, userCode, tokenId)))
       throw new JackError('gone', 'This code was answered before.')
+    return tokenId
   })
 }
 

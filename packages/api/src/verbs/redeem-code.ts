@@ -31,7 +31,10 @@ export async function redeemCode(jack: Jack, it: CodeRequest): Promise<grants.Is
     return grants.issue(db, code.tokenId, now, lifetimeOf(code.clientId))
   })
   if (typeof outcome === 'object') return outcome
-  if (outcome === 'ended') jack.payers.forget()
+  if (outcome === 'ended') {
+    jack.payers.forget()
+    jack.log.warn({ clientId: it.clientId }, 'a code came twice: what it brought is ended')
+  }
   throw new OAuthError(
     'invalid_grant',
     'This code is not good: unknown, too old, used, or made for another client, redirect URI, resource or verifier.',

@@ -35,7 +35,10 @@ export async function refreshGrant(jack: Jack, it: RefreshRequest): Promise<gran
     )
   })
   if (typeof outcome === 'object') return outcome
-  if (outcome === 'ended') jack.payers.forget()
+  if (outcome === 'ended') {
+    jack.payers.forget()
+    jack.log.warn({ clientId: it.clientId }, 'a refresh token came twice: its grant is ended')
+  }
   const refusal = outcome === 'ended' ? 'invalid_grant' : outcome
   throw new OAuthError(refusal, sentences[refusal])
 }

@@ -38,10 +38,11 @@ export function authorizeDoor(app: Hono<Door>, jack: Jack): void {
         const hidden = { request }
         return consentPage(c, jack, { account, client, redirectUri, ask, hidden, problem })
       }
-      const code = await grantCode(jack, account.accountId, ask, decision.terms, {
-        redirectUri,
-        challenge,
-      })
+      const { terms } = decision
+      const { accountId } = account
+      const proof = { redirectUri, challenge }
+      const { tokenId, code } = await grantCode(jack, accountId, ask, terms, proof)
+      c.set('deed', { accountId, tokenId, operation: 'letIn', project: terms.project })
       return goBack(c, jack, { redirectUri, state }, { code })
     })
   })

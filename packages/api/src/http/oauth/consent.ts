@@ -40,7 +40,7 @@ ${it.first ?? ''}
 <dt>Account</dt><dd>${account.slug}</dd>
 <dt>Program</dt><dd>${client.name}</dd>
 ${ask.deviceName === null ? '' : html`<dt>Machine</dt><dd>${ask.deviceName}, as it says</dd>`}
-<dt>Known as</dt><dd>${knownAs(client)}</dd>
+<dt>Vouched for</dt><dd>${vouchedFor(client)}</dd>
 ${redirectUri === null ? '' : html`<dt>Goes back to</dt><dd>${placeOf(redirectUri)}</dd>`}
 <dt>For</dt><dd>${ask.resource === 'mcp' ? 'the tools of the MCP server' : 'everything that Jack does'}</dd>
 </dl>
@@ -101,12 +101,12 @@ export function decisionOf(form: URLSearchParams, ask: Ask): Decision {
   }
 }
 
-const knownAs = ({ clientId, host }: Consent['client']): Html | string =>
+const vouchedFor = ({ clientId, host }: Consent['client']): Html | string =>
   clientId === commandLine.clientId
-    ? 'a part of Jack'
+    ? 'by Jack: it is a part of it'
     : host === null
-      ? 'nobody: it registered itself, under a name of its choice'
-      : html`<strong>${host}</strong>, which vouches for it`
+      ? 'by nobody: it registered itself, under a name of its choice'
+      : html`by <strong>${host}</strong>`
 
 /** Whom the browser is sent to. */
 function placeOf(redirectUri: string): Html {

@@ -74,7 +74,10 @@ export function deviceDoor(app: Hono<Door>, jack: Jack, limits: OAuthLimits): vo
         body: html`<p>It was told no. You can close this page.</p>`,
       })
     }
-    await grantDevice(jack, account.accountId, device, decision.terms)
+    const { terms } = decision
+    const { accountId } = account
+    const tokenId = await grantDevice(jack, accountId, device, terms)
+    c.set('deed', { accountId, tokenId, operation: 'letIn', project: terms.project })
     return page(c, {
       title: 'Signed in',
       body: html`<p>${device.ask.clientName} is let in. Go back to it; you can close this page.</p>`,

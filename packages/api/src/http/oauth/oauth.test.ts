@@ -66,7 +66,7 @@ test('the page says who asks, for whom, for what, and where it leads, in words t
   expect(text).toContain('&lt;script&gt;alert(1)&lt;/script&gt;&quot; Jack')
   expect(text).not.toContain('<script>')
   expect(text).toContain('<strong>app.example</strong>')
-  expect(text).toContain('nobody: it registered itself')
+  expect(text).toContain('by nobody: it registered itself')
   expect(text).toContain('<dd>local</dd>')
   expect(text).toContain('Run programs, which costs money')
   expect(text).not.toContain('Everything else too')

@@ -34,11 +34,17 @@ const metadataUrl = (base: string, resource: Resource): string =>
 
 /**
  * The `WWW-Authenticate` value for whoever comes without a good token, by which a client finds out how to get one
- * (RFC 6750; RFC 9728, section 5.1).
+ * (RFC 6750, section 3; RFC 9728, section 5.1).
+ *
+ * @param hadToken it came with one
  */
-export function bearerChallenge(base: string, path: string): string {
+export function bearerChallenge(base: string, path: string, hadToken: boolean): string {
   const resource = resourceAt(path)
-  const metadata = `resource_metadata="${metadataUrl(base, resource)}"`
-  if (resource === 'api') return `Bearer realm="jack", ${metadata}`
-  return `Bearer ${metadata}, scope="${usualScopes.join(' ')}"`
+  const parameters = [
+    'realm="jack"',
+    ...(hadToken ? ['error="invalid_token"'] : []),
+    `resource_metadata="${metadataUrl(base, resource)}"`,
+    ...(resource === 'mcp' ? [`scope="${usualScopes.join(' ')}"`] : []),
+  ]
+  return `Bearer ${parameters.join(', ')}`
 }
