@@ -70,6 +70,7 @@ export function accountDoor(app: Hono<Door>, jack: Jack): void {
       amountMicroUsd,
       accountId,
       projectId: project?.projectId ?? null,
+      repeated: claim.repeated,
     })
     const added_usd = toUsd(amountMicroUsd)
     // Of somebody else's projects nobody learns more than of that which he named.

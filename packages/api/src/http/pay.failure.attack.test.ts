@@ -312,6 +312,31 @@ describe('a session', () => {
     expect(await us.credited(it)).toBe(0n)
   }, 60_000)
 
+  test.each([
+    ['a program', '/execute', program, 10_000n],
+    ['a balance', '/v1/balance', { amount_usd: '0.1' }, 100_000n],
+  ])(
+    'that paid for %s whose answer was lost leaves nothing for the next session to pay',
+    async (_, path, body, microUsd) => {
+      const it = await us.wallet()
+      const [first, second] = [await us.open(it), await us.open(it)]
+      const send = async (channel: typeof first) => {
+        const { session } = await us.http.ask('POST', path, body)
+        const authorization = await it.promise(session, channel, 10_000n + microUsd)
+        return us.http.send('POST', path, body, { authorization, 'idempotency-key': 'moved' })
+      }
+      once('receipt', () => {
+        throw new Error('the end')
+      })
+      expect((await send(first)).status).toBe(500)
+      expect((await send(second)).status).toBe(200)
+      await us.settled()
+      expect((await us.session(first)).committedMicroUsd).toBe(10_000n + microUsd)
+      expect((await us.session(second)).committedMicroUsd).toBe(10_000n)
+      expect(await us.credited(it)).toBe(path === '/execute' ? 0n : microUsd)
+    },
+  )
+
   test('that the chain does not open at first is opened by the next try', async () => {
     const it = await us.wallet()
     const { session } = await us.http.ask('POST', '/execute', program)

@@ -107,6 +107,17 @@ export async function require(
   if (row?.outcome) accepted(row, undefined)
 }
 
+/** Whether a step was paid before, and not out of this channel. */
+export async function paidElsewhere(db: Db, channelId: Hex, id: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('ledger_transfer as t')
+    .leftJoin('session as s', 's.session_id', 't.session_id')
+    .select('s.channel_id')
+    .where('t.transfer_id', '=', id)
+    .executeTakeFirst()
+  return row !== undefined && row.channel_id !== channelId
+}
+
 /** Accepts a voucher and adds an amount of the session to a balance. Throws `SessionRefused`, as `pay`. */
 export async function fund(
   db: Db,

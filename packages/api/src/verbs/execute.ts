@@ -38,6 +38,7 @@ export async function execute(
     amountMicroUsd: prices.execution,
     kind: 'execution',
     ref: executionId,
+    repeated: claim.repeated,
   }
   const bundle = await bundleAndReserve(jack, payer, request, work)
 

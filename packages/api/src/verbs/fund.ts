@@ -18,6 +18,8 @@ export interface Funding {
   accountId: string
   /** What it was meant for. */
   projectId: string | null
+  /** It may be added already. */
+  repeated?: boolean
 }
 
 /**
@@ -34,8 +36,12 @@ export async function fund(jack: Jack, payer: Payer, it: Funding): Promise<strin
       break
     case 'session': {
       const openTx = await openSession(jack, payer, funding)
-      const add = (voucher: Voucher) => sessions.fund(jack.db, voucher, it)
-      funding.accepted = { ...(await takeVoucher(jack, funding.voucher, add)), openTx }
+      const { voucher } = funding
+      const isAdded =
+        it.repeated && (await sessions.paidElsewhere(jack.db, voucher.channelId, it.id))
+      const add = (by: Voucher) =>
+        isAdded ? jack.vouchers.pay(by, null) : sessions.fund(jack.db, by, it)
+      funding.accepted = { ...(await takeVoucher(jack, voucher, add)), openTx }
       break
     }
     case 'charge': {

@@ -9,6 +9,7 @@ import type { Voucher } from '../Session.ts'
 import * as charges from '../store/charges.ts'
 import type { Db } from '../store/database.ts'
 import * as ledger from '../store/ledger.ts'
+import * as sessions from '../store/sessions.ts'
 import { lookUpCharge } from './look-up-charge.ts'
 import { openSession } from './open-session.ts'
 import { requirePayments } from './require-payments.ts'
@@ -21,6 +22,8 @@ export interface Work {
   kind: ChargeKind
   ref: string
   projectId?: string
+  /** It may be paid already, by whatever paid for the last try. */
+  repeated?: boolean
 }
 
 /**
@@ -44,8 +47,12 @@ export async function reserve(
       return
     case 'session': {
       const openTx = funding.opening && (await openSession(jack, payer, funding))
-      const pay = (voucher: Voucher) => jack.vouchers.pay(voucher, work)
-      funding.accepted = { ...(await takeVoucher(jack, funding.voucher, pay)), openTx }
+      const { voucher } = funding
+      const isPaid =
+        work.repeated && (await sessions.paidElsewhere(jack.db, voucher.channelId, work.id))
+      // It is accepted anyway, so that both sides count on from the same.
+      const pay = (by: Voucher) => jack.vouchers.pay(by, isPaid ? null : work)
+      funding.accepted = { ...(await takeVoucher(jack, voucher, pay)), openTx }
       return
     }
     case 'charge':
