@@ -167,6 +167,15 @@ test('a program uses the installed client, and its types', async () => {
   expect(checked.all).toBe('')
 })
 
+test('what agents read comes with the packages', async () => {
+  const skill = readFileSync(join(root, 'skill/SKILL.md'), 'utf8')
+  await json(['skill', 'install', '--dir', 'skills'], { cwd: folder })
+  expect(readFileSync(join(folder, 'skills/jack/SKILL.md'), 'utf8')).toBe(skill)
+  cloud = await up(home, join(home.path, 'own cloud'), { command: installedCli, cwd: folder })
+  expect(await text(`${cloud.ready.url}/SKILL.md`)).toBe(skill)
+  await cloud.stop()
+}, 120_000)
+
 /** Makes a project from a template, deploys it, visits it, and runs something. */
 async function useIt(): Promise<void> {
   const made = await json(['new', 'my-api', '--template', 'hono-api'], { cwd: home.path })

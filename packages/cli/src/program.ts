@@ -58,6 +58,7 @@ const groups: Record<string, [name: string, summary: string, load: () => Promise
   ],
   'Agents:': [
     ['mcp', 'serve the tools of agents on stdio (MCP)', () => import('./commands/mcp.ts')],
+    ['skill', 'teach agents to use Jack (SKILL.md)', () => import('./commands/skill.ts')],
   ],
   'Upkeep:': [
     ['backup', 'save a whole running cloud of this machine', () => import('./commands/backup.ts')],
