@@ -113,3 +113,31 @@ test('a token comes before the wallet, unless --wallet says otherwise', async ()
     '0x',
   )
 })
+
+test('what the wallet deploys can be kept: by a link that the deploy prints, and by jack claim', async () => {
+  const folder = join(home.path, 'work', 'app')
+  const env = { JACK_URL: cloud.ready.url }
+  const said = await jack(['deploy', folder, '--name', 'keep'], { env })
+  expect(said.stderr).toMatch(/Keep it: http:\/\/127\.0\.0\.1:\d+\/claim\?link=[\w-]{43} /)
+  expect(said.stdout).not.toContain('claim')
+
+  expect(await json(['claim'])).toMatchObject({ exitCode: 3, error: { code: 'unauthorized' } })
+  const claimed = await json(['claim', 'keep', 'none'], { JACK_TOKEN: cloud.ready.token })
+  expect(claimed).toMatchObject({
+    exitCode: 0,
+    claimed: [{ name: 'keep', url: said.stdout.trim() }],
+    refused: [{ name: 'none', reason: 'The wallet has no such project.' }],
+  })
+  expect(await text(said.stdout.trim())).toBe('paid by a wallet')
+  expect(await json(['deploy', folder, '--name', 'keep'])).toMatchObject({
+    exitCode: 5,
+    error: { code: 'name_taken' },
+  })
+})
+
+test('a wallet signs in, and is known by a token from then on', async () => {
+  const signedIn = await json(['login', '--wallet'])
+  expect(signedIn).toMatchObject({ exitCode: 0, scopes: expect.arrayContaining(['admin']) })
+  expect(await json(['whoami'])).toMatchObject({ kind: 'wallet', token: { name: 'jack login' } })
+  expect(await json(['logout'])).toMatchObject({ exitCode: 0 })
+})

@@ -1,3 +1,4 @@
+import { slugLength } from '@jackcloud/sdk/wire'
 import { adjectives, animals, uniqueNamesGenerator } from 'unique-names-generator'
 
 /**
@@ -25,22 +26,22 @@ export function* slugsNamed(
   seed: string,
   sha256: (text: string) => string,
 ): Generator<string> {
-  const name = login
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .slice(0, mostNamedChars)
-    .replace(/^-+|-+$/g, '')
-  if (name !== '' && !reserved.has(name)) yield name
-  yield* withTails(name === '' ? 'person' : name, seed, sha256)
+  const name = login.toLowerCase().replace(/[^a-z0-9]+/g, '-')
+  const fitting = cut(name, slugLength)
+  const isFree = fitting !== '' && !/^(dep|local)(-|$)/.test(fitting) && !reserved.has(fitting)
+  if (isFree) yield fitting
+  yield* withTails(cut(isFree ? name : 'person', slugLength - longestTail), seed, sha256)
 }
 
-/** Room for the name of a project in a DNS label of 63. */
-const mostNamedChars = 24
-/** What would be mistaken for us, for the account of a local cloud, or for the URL of a version. */
+/** Names that begin like these would be mistaken for the URL of a version, or a cloud of one's own; these for us. */
 const reserved = new Set([
-  ...['local', 'dep', 'api', 'jack', 'www', 'admin', 'mcp', 'oauth'],
-  ...['login', 'sign-in', 'account', 'support', 'security', 'status', 'docs', 'person'],
+  ...['api', 'jack', 'www', 'admin', 'mcp', 'oauth', 'login', 'sign-in'],
+  ...['account', 'support', 'security', 'status', 'docs', 'person'],
 ])
+
+const cut = (name: string, chars: number): string => name.slice(0, chars).replace(/^-+|-+$/g, '')
+
+const longestTail = '-1234567'.length
 
 function* withTails(
   name: string,

@@ -1,4 +1,5 @@
 import { createJack, JackError } from '@jackcloud/sdk'
+import { scopes } from '@jackcloud/sdk/wire'
 import type { Command } from 'commander'
 import { readStdin } from '../ask.ts'
 import { discover } from '../login/AuthorizationServer.ts'
@@ -19,10 +20,12 @@ Opens a browser, or shows a code where there is none. The token is good for 90 d
 
   jack login --url https://jack.example.com
   jack login --device          over SSH, in a container
+  jack login --wallet          as the wallet, by a signature
   jack login --token -         reads a token from stdin`,
     )
     .action(async ({ device }: { device?: boolean }) => {
-      const session = await openSession(command, { unpaid: true })
+      const byWallet = command.optsWithGlobals().wallet === true
+      const session = await openSession(command, { unpaid: !byWallet })
       const { print, signal, configFile } = session
       const url = session.settings.url.value
       const given = command.optsWithGlobals().token as string | undefined
@@ -30,7 +33,10 @@ Opens a browser, or shows a code where there is none. The token is good for 90 d
       const token =
         given === '-'
           ? (await readStdin()).trim()
-          : (given ?? (process.env.JACK_TOKEN || (await signIn(session, device ?? !hasBrowser()))))
+          : byWallet
+            ? await askWallet(session)
+            : (given ??
+              (process.env.JACK_TOKEN || (await signIn(session, device ?? !hasBrowser()))))
       const me = await print.while('Signing in', whoIs(url, token, signal))
       changeUserConfig(configFile, (config) => {
         config.url = url
@@ -69,6 +75,13 @@ async function signIn(session: Session, elsewhere: boolean): Promise<string> {
   return elsewhere
     ? byDevice(server, (code) => showCode(session, code), signal)
     : byBrowser(server, (address) => openBrowser(session, address), signal)
+}
+
+/** A token of the wallet's own account, which the wallet makes by proving itself. It pays out of the balance there. */
+async function askWallet({ jack, print, signal }: Session): Promise<string> {
+  const request = { name: 'jack login', scopes: [...scopes], expires_in_hours: 90 * 24 }
+  const { token } = await print.while('Asking', jack.tokens.create(request, { signal }))
+  return token
 }
 
 function showCode({ print }: Session, code: DeviceCode): void {

@@ -50,6 +50,12 @@ export const deployProject = tool({
     created: z.boolean(),
     warnings: z.array(z.string()),
     charged_usd: Usd,
+    claim_url: z
+      .string()
+      .optional()
+      .describe(
+        'For your human alone: opened in a browser, it makes the project theirs. Once, within a day',
+      ),
   }),
   async run({ input, host, ...call }) {
     const { jack, signal, progress } = call
