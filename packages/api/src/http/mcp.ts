@@ -26,9 +26,11 @@ export function mcpDoor(app: Hono<Door>, jack: Jack): void {
     const refusal = refusalOf(c)
     return answerMcp(c, {
       toolsets: toolsetsOf(c),
-      caller: payer
-        ? tokenCaller(jack, inside, payer)
-        : (request) => walletCaller(jack, inside, request, refusal),
+      caller: (modern) =>
+        payer
+          ? tokenCaller(jack, inside, payer)
+          : // The newer revision has another error under that number.
+            (request) => walletCaller(jack, inside, request, modern ? 'result' : refusal),
     })
   }
   app.all(path, (c) => {
