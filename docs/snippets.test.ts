@@ -74,6 +74,7 @@ async function projectFolder(): Promise<string> {
 test.each([
   'README.md',
   'docs/quickstart.md',
+  'docs/agents.md',
   'docs/execute.md',
   'docs/bindings.md',
   'docs/deploy.md',
