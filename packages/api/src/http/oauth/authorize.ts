@@ -2,18 +2,25 @@ import type { Context, Hono } from 'hono'
 import { JackError } from '../../Errors.ts'
 import { type Ask, scopesOf } from '../../Grant.ts'
 import type { Jack } from '../../jack.ts'
-import { ClientName, commandLine, isRegistered, type OAuthClient } from '../../OAuthClient.ts'
+import {
+  ClientName,
+  commandLine,
+  isDocumentUrl,
+  isRegistered,
+  type OAuthClient,
+} from '../../OAuthClient.ts'
 import { OAuthError } from '../../OAuthError.ts'
 import { findClient } from '../../verbs/find-client.ts'
 import { grantCode } from '../../verbs/grant-access.ts'
 import type { Door } from '../Door.ts'
 import { readForm, signedIn, signInUrl } from '../signedIn.ts'
 import { consentPage, decisionOf } from './consent.ts'
+import type { OAuthLimits } from './limits.ts'
 import { namedResource, type Parameters, parametersOf } from './request.ts'
 import { issuerOf } from './resources.ts'
 
 /** Where a client sends a person, and from where the person comes back with a code (RFC 6749, section 4.1). */
-export function authorizeDoor(app: Hono<Door>, jack: Jack): void {
+export function authorizeDoor(app: Hono<Door>, jack: Jack, limits: OAuthLimits): void {
   const path = '/oauth/authorize'
 
   app.get(path, async (c) => {
@@ -21,8 +28,15 @@ export function authorizeDoor(app: Hono<Door>, jack: Jack): void {
     const account = await signedIn(c, jack)
     // Nobody makes this server ask another one for a client's metadata before he has said who he is.
     if (!account) return c.redirect(signInUrl(path + search), 303)
-    return answering(c, jack, search, async ({ client, redirectUri, ask }) =>
-      consentPage(c, jack, { account, client, redirectUri, ask, hidden: { request: search } }),
+    return answering(c, jack, limits, search, async ({ client, redirectUri, ask }) =>
+      consentPage(c, jack, {
+        account,
+        client,
+        redirectUri,
+        ask,
+        hidden: { request: search },
+        here: path + search,
+      }),
     )
   })
 
@@ -30,21 +44,34 @@ export function authorizeDoor(app: Hono<Door>, jack: Jack): void {
     const form = await readForm(c, jack)
     const account = await requireSignedIn(c, jack)
     const request = form.get('request') ?? ''
-    return answering(c, jack, request, async ({ client, redirectUri, challenge, state, ask }) => {
-      const decision = decisionOf(form, ask)
-      if (decision.kind === 'deny') throw new OAuthError('access_denied', 'The person said no.')
-      if (decision.kind === 'unclear') {
-        const { problem } = decision
-        const hidden = { request }
-        return consentPage(c, jack, { account, client, redirectUri, ask, hidden, problem })
-      }
-      const { terms } = decision
-      const { accountId } = account
-      const proof = { redirectUri, challenge }
-      const { tokenId, code } = await grantCode(jack, accountId, ask, terms, proof)
-      c.set('deed', { accountId, tokenId, operation: 'letIn', project: terms.project })
-      return goBack(c, jack, { redirectUri, state }, { code })
-    })
+    return answering(
+      c,
+      jack,
+      limits,
+      request,
+      async ({ client, redirectUri, challenge, state, ask }) => {
+        const decision = decisionOf(form, ask)
+        if (decision.kind === 'deny') throw new OAuthError('access_denied', 'The person said no.')
+        if (decision.kind === 'unclear') {
+          const { problem } = decision
+          const shown = {
+            account,
+            client,
+            redirectUri,
+            ask,
+            hidden: { request },
+            here: path + request,
+          }
+          return consentPage(c, jack, { ...shown, problem })
+        }
+        const { terms } = decision
+        const { accountId } = account
+        const proof = { redirectUri, challenge }
+        const { tokenId, code } = await grantCode(jack, accountId, ask, terms, proof)
+        c.set('deed', { accountId, tokenId, operation: 'letIn', project: terms.project })
+        return goBack(c, jack, { redirectUri, state }, { code })
+      },
+    )
   })
 }
 
@@ -77,11 +104,14 @@ interface AuthorizationRequest extends WayBack {
 async function answering(
   c: Context<Door>,
   jack: Jack,
+  limits: OAuthLimits,
   search: string,
   answer: (request: AuthorizationRequest) => Promise<Response>,
 ): Promise<Response> {
   const parameters = readOnce(search)
-  const client = await findClient(jack, parameters.client_id ?? '')
+  const clientId = parameters.client_id ?? ''
+  if (isDocumentUrl(clientId)) await limits.document(c.get('address'))
+  const client = await findClient(jack, clientId)
   if (!client)
     throw refused(
       'This program is not known here.',

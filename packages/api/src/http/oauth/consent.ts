@@ -8,7 +8,7 @@ import type { Account } from '../../store/accounts.ts'
 import * as projects from '../../store/projects.ts'
 import type { Door } from '../Door.ts'
 import { type Html, page } from '../pages/page.ts'
-import { csrfField } from '../signedIn.ts'
+import { csrfField, signInUrl } from '../signedIn.ts'
 
 export interface Consent {
   account: Account
@@ -16,6 +16,8 @@ export interface Consent {
   /** Where the browser is sent afterwards; null when it is nowhere. */
   redirectUri: string | null
   ask: Ask
+  /** The path of the page. */
+  here: string
   /** Fields that the form brings along. */
   hidden: Record<string, string>
   /** What is asked before anything else. */
@@ -68,6 +70,7 @@ ${own.map(({ name }) => html`<option>${name}</option>`)}
 <button name="decision" value="allow">Allow</button>
 <button class="second" name="decision" value="deny" formnovalidate>Do not allow</button>
 </form>
+<p class="quiet">Not your account? <a href="${signInUrl(it.here)}">Sign in to another one</a>.</p>
 <p class="quiet">${isOurs ? 'It ends after 90 days' : 'It ends when it is not used for 60 days'}, or at once with <code>jack token rm</code>.</p>`,
   })
 }

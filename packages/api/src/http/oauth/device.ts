@@ -111,7 +111,8 @@ const consentOf = ({ ask, userCode }: devices.Device) => ({
   },
   redirectUri: null,
   ask,
+  here: `/device?user_code=${shown(userCode)}`,
   hidden: { user_code: userCode },
-  first: html`<p>The program shows the code <code>${shown(userCode)}</code>. Go on only if you started it yourself and it shows
+  first: html`<p>The program shows the code <strong class="mono">${shown(userCode)}</strong>. Go on only if you started it yourself and it shows
 exactly this one: whoever sent you here would be let into your account.</p>`,
 })

@@ -11,7 +11,7 @@ import { tokenDoor } from './token.ts'
 export function oauthDoor(app: Hono<Door>, jack: Jack): void {
   const limits = oauthLimits()
   registerDoor(app, jack, limits)
-  authorizeDoor(app, jack)
+  authorizeDoor(app, jack, limits)
   tokenDoor(app, jack)
   deviceDoor(app, jack, limits)
 }

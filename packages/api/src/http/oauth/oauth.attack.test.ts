@@ -371,6 +371,14 @@ test('what is malformed is refused in the words of OAuth, and secrets of clients
   expect([inJson.status, inJson.json.error]).toEqual([400, 'invalid_request'])
 })
 
+test('asking for the metadata of ever new clients ends soon', async () => {
+  const ask = (i: number) =>
+    browser.get(`/oauth/authorize?client_id=https://localhost/${i}/client.json`)
+  let last = await ask(0)
+  for (let i = 1; i < 62 && last.status === 400; i++) last = await ask(i)
+  expect(last.status).toBe(429)
+})
+
 test('registering again and again ends soon', async () => {
   const one = () => register(cloud, { redirect_uris: ['https://a.example/cb'] })
   let last = await one()

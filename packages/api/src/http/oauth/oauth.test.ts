@@ -95,6 +95,25 @@ test('who says no is believed, and an unclear answer is asked again', async () =
   }
 })
 
+test('who has another account can go and sign in to it, and comes back', async () => {
+  const program = await Program.register(cloud)
+  const { text } = await browser.get(program.path())
+  const [, href = ''] = /<a href="(\/sign-in[^"]*)"/.exec(text) ?? []
+  expect(new URL(href, cloud.url).searchParams.get('next')).toBe(program.path())
+})
+
+test('pages of anybody may ask for tokens, which need no cookie, and for nothing that does', async () => {
+  const preflight = (path: string) =>
+    fetch(`${cloud.url}${path}`, {
+      method: 'OPTIONS',
+      headers: { origin: 'https://inspector.example', 'access-control-request-method': 'POST' },
+    })
+  for (const path of ['token', 'register', 'revoke', 'device_authorization'])
+    expect((await preflight(`/oauth/${path}`)).headers.get('access-control-allow-origin')).toBe('*')
+  for (const path of ['/oauth/authorize', '/device'])
+    expect((await preflight(path)).headers.get('access-control-allow-origin')).toBeNull()
+})
+
 test('a program can be confined to one project', async () => {
   await cloud.api('POST', '/v1/projects', { name: 'mine' })
   const program = await Program.register(cloud)
@@ -194,7 +213,7 @@ test('a device without a browser waits for its person, and gets one token', asyn
   expect((await browser.get('/device')).text).toContain('name="user_code"')
   const typed = user_code.toLowerCase().replace('-', ' ')
   const page = await browser.get(`/device?user_code=${encodeURIComponent(typed)}`)
-  expect(page.text).toContain(`<code>${user_code}</code>`)
+  expect(page.text).toContain(`>${user_code}</strong>`)
   expect((await decide(browser, page, { cap: '1' })).text).toContain('is let in')
   const { status, json } = await poll()
   expect([status, json.scope]).toEqual([200, 'read deploy'])

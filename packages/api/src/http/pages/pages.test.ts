@@ -8,7 +8,7 @@ import { newWallet, testChain } from '../../payments/localnet/testing.ts'
 import { barriersOf, openChromium, picture } from '../../testing/chromium.ts'
 import { type TestCloud, testCloud } from '../../testing/cloud.ts'
 import { fakeGitHub } from '../../testing/fakeGitHub.ts'
-import { Program } from '../../testing/oauth.ts'
+import { form, Program } from '../../testing/oauth.ts'
 
 // Pages as people meet them: in a real browser, with its own walls, keyboards and colours.
 
@@ -184,6 +184,34 @@ test('a program is let in by a person who has to sign in first', async () => {
   const left = page.waitForRequest((it) => it.url().startsWith(program.redirectUri))
   await press(page, /^Allow$/)
   expect(new URL((await left).url()).searchParams.get('code')).toMatch(/^jkc_/)
+})
+
+test('a browser leaves for a program on this machine and for an app with a scheme of its own', async () => {
+  for (const redirectUri of ['http://[::1]:4711/callback', 'x-app://callback/done']) {
+    const page = await visitor({ javaScriptEnabled: false })
+    const program = await Program.register(cloud, redirectUri)
+    await go(page, program.path())
+    await press(page, 'Sign in on this machine')
+    const answered = page.waitForResponse((it) => it.request().method() === 'POST')
+    await page.getByRole('button', { name: /^Allow$/ }).click({ noWaitAfter: true })
+    const { location = '' } = (await answered).headers()
+    expect(location.startsWith(redirectUri)).toBe(true)
+  }
+})
+
+test('the code of a terminal is typed into a browser', async () => {
+  const page = await visitor()
+  const device = { client_id: 'jack-cli', resource: cloud.url, device_name: 'server' }
+  const { json } = await form(cloud, '/oauth/device_authorization', device)
+  await go(page, '/device')
+  await press(page, 'Sign in on this machine')
+  expect(await barriersOf(page)).toEqual([])
+  await page.getByLabel('The code that the program shows').fill(json.user_code.toLowerCase())
+  await press(page, 'Go on')
+  expect(await barriersOf(page)).toEqual([])
+  await picture(page, 'device')
+  await press(page, /^Allow$/)
+  expect(await headingOf(page)).toBe('Signed in')
 })
 
 test('hostile apps on live URLs neither send our forms nor set our cookies nor show our pages', async () => {
