@@ -10,6 +10,7 @@ import { judge, type Question, type Row } from './harness/Question.ts'
 import { table } from './harness/report.ts'
 import hosted from './hosted.ts'
 import kill from './kill.ts'
+import mcp from './mcp.ts'
 import metering from './metering.ts'
 import oauth from './oauth.ts'
 import payments from './payments.ts'
@@ -31,6 +32,7 @@ const questions: Question[] = [
   cli,
   bundle,
   metering,
+  mcp,
   signature,
   oauth,
   payments,

@@ -1,6 +1,5 @@
 import type { Command } from 'commander'
 import { amount } from '../amount.ts'
-import { openSession } from '../session.ts'
 
 export default function mcp(command: Command): void {
   command
@@ -12,7 +11,11 @@ export default function mcp(command: Command): void {
       await serve({
         ...(toolsets !== undefined && { toolsets: toolsetsOf(toolsets) }),
         askAboveUsd: askAbove,
-        open: (onReceipt) => openSession(command, { unattended: true, onReceipt }),
+        // An agent waits for the server, which says what it can do before it asks who calls.
+        open: async (onReceipt) => {
+          const { openSession } = await import('../session.ts')
+          return openSession(command, { unattended: true, onReceipt })
+        },
       })
     })
 }

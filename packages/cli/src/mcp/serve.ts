@@ -1,10 +1,9 @@
 import { JackError, type PaymentReceipt } from '@jackcloud/sdk'
-import { createMcpServer, type Toolset, toolsets } from '@jackcloud/sdk/mcp'
+import { createMcpServer, type Folders, type Toolset, toolsets } from '@jackcloud/sdk/mcp'
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js'
 import { failureOf } from '../failure.ts'
 import type { Session } from '../session.ts'
 import { version } from '../version.ts'
-import { foldersOf } from './folders.ts'
 
 interface ServeOptions {
   /** Default: all. */
@@ -32,7 +31,7 @@ export async function serve({ toolsets, askAboveUsd, open }: ServeOptions): Prom
   const server = createMcpServer({
     version: version(),
     toolsets,
-    host: { folders: foldersOf(session), askAboveUsd },
+    host: { folders: folders(session), askAboveUsd },
     async caller() {
       const { jack, wallet, settings } = await session()
       const known = wallet !== null || settings.token.value !== undefined
@@ -55,6 +54,15 @@ export async function serve({ toolsets, askAboveUsd, open }: ServeOptions): Prom
   process.stdin.once('end', () => void answered(longestGoodbyeMs).then(close))
   await closed
   process.stdin.pause()
+}
+
+/** Deploys folders; what that takes is loaded by the first. */
+function folders(session: () => Promise<Session>): Folders {
+  const load = async () => (await import('./folders.ts')).foldersOf(session)
+  return {
+    deploy: async (...it) => (await load()).deploy(...it),
+    quote: async (...it) => (await load()).quote(...it),
+  }
 }
 
 /** How long a client that has gone may still get the answers to what it asked. */
