@@ -1,5 +1,5 @@
 import { JackError, type PaymentReceipt } from '@jackcloud/sdk'
-import { createMcpServer, type Folders, type Toolset, toolsets } from '@jackcloud/sdk/mcp'
+import { createMcpServer, type Folders, type Toolset } from '@jackcloud/sdk/mcp'
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js'
 import { failureOf } from '../failure.ts'
 import type { Session } from '../session.ts'
@@ -115,14 +115,4 @@ function orSignIn(error: unknown): unknown {
       requestId: error.requestId,
     },
   )
-}
-
-/** @example toolsetsOf('compute,projects') // ['compute', 'projects'] */
-export function toolsetsOf(text: string): Toolset[] {
-  const named = text.split(',').map((it) => it.trim())
-  const unknown = named.find((it) => !toolsets.some((known) => known === it))
-  if (unknown === undefined) return named as Toolset[]
-  throw new JackError('usage', `There is no toolset "${unknown}".`, {
-    hint: `There are: ${toolsets.join(', ')}.`,
-  })
 }
