@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { configNames } from '@jackcloud/api'
-import { errorCodes, limits, operations } from '@jackcloud/sdk/wire'
+import { tools } from '@jackcloud/sdk/mcp'
+import { errorCodes, limits, type Operation, operations } from '@jackcloud/sdk/wire'
 import { expect, test } from 'vitest'
 
 const root = new URL('..', import.meta.url)
@@ -86,4 +87,15 @@ test('the description of the API has every operation', () => {
   expect(new Set(Object.values(operations).map((it) => `${it.method} ${it.path}`)).size).toBe(
     Object.keys(operations).length,
   )
+})
+
+test('every tool for agents is explained, with its price and its toolset, and no other is', () => {
+  const rows = [...read('docs/mcp.md').matchAll(/^\| `([a-z_]+)` \| .* \| (.*) ?\| (\w+) \|$/gm)]
+  const explained = rows.map(([, name, price, toolset]) => [name, price?.trim(), toolset])
+  const stated = tools.map((it) => {
+    const { price }: Operation = operations[it.operations[0]]
+    const costs = { execution: '$0.01', deploy: '$0.05', amount: 'the amount' }
+    return [it.name, price ? costs[price] : '', it.toolset]
+  })
+  expect(explained.toSorted()).toEqual(stated.toSorted())
 })

@@ -80,6 +80,7 @@ test.each([
   'docs/deploy.md',
   'docs/templates.md',
   'docs/logs.md',
+  'docs/mcp.md',
   'docs/usage.md',
   'docs/lifecycle.md',
   'docs/receipts.md',

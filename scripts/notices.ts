@@ -6,8 +6,18 @@ const metafile = resolve('dist/metafile-esm.json')
 const { inputs } = JSON.parse(readFileSync(metafile, 'utf8')) as { inputs: Record<string, object> }
 rmSync(metafile)
 
+const listed = 'THIRD-PARTY-LICENSES.txt'
+const between = `\n${'-'.repeat(80)}\n\n`
 const packages = new Map<string, string>()
 for (const path of Object.keys(inputs)) {
+  // What is in a package of ours that was built before is in this one too.
+  const ours = join(dirname(resolve(path)), listed)
+  if (!path.includes('node_modules/') && existsSync(ours)) {
+    for (const part of readFileSync(ours, 'utf8').split(between)) {
+      const [title = '', ...text] = part.split('\n\n')
+      packages.set(title, text.join('\n\n').trim())
+    }
+  }
   if (!path.includes('node_modules/')) continue
   const folder = packageOf(resolve(path))
   const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
@@ -17,7 +27,7 @@ for (const path of Object.keys(inputs)) {
 }
 
 const parts = [...packages].sort().map(([title, text]) => `${title}\n\n${text}\n`)
-writeFileSync('dist/THIRD-PARTY-LICENSES.txt', parts.join(`\n${'-'.repeat(80)}\n\n`))
+writeFileSync(join('dist', listed), parts.join(between))
 
 /** The folder of the package that a file belongs to; those within it only say how to be loaded. */
 function packageOf(file: string): string {

@@ -3,6 +3,7 @@ import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { agent } from './agents/stdio.ts'
 import { type Command, commandLine, live, temporaryHome, text, type Up, up } from './harness.ts'
 import { allProcesses, processesOf } from './processes.ts'
 
@@ -190,4 +191,8 @@ async function useIt(): Promise<void> {
     input: 'export const run = ({ a }) => a + 22',
   })
   expect([sum.exitCode, sum.stdout]).toEqual([0, '42'])
+  const { client, call } = await agent(home, { command: installedCli, cwd: folder })
+  const code = 'export const run = () => 6 * 7'
+  expect(await call('execute_code', { code })).toMatchObject({ result: 42 })
+  await client.close()
 }

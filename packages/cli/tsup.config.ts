@@ -5,11 +5,14 @@ export default defineConfig({
   format: 'esm',
   target: 'node22',
   splitting: true,
-  // Of which a key needs a small part.
-  noExternal: [/^viem($|\/)/, /^ox($|\/)/],
+  // `jack mcp` is started for every agent, and a wallet by every command that pays: to find hundreds of small files takes
+  // longer than to run what is in them.
+  noExternal: [
+    /^@jackcloud\/sdk($|\/)/,
+    /^@modelcontextprotocol\/sdk($|\/)/,
+    /^viem($|\/)/,
+    /^ox($|\/)/,
+  ],
   metafile: true,
   clean: ['dist/*.js', 'dist/*.map'],
-  // `jack mcp` is started for every agent, and to find hundreds of small files takes longer than to read them. What the
-  // client loads only when it pays stays outside.
-  noExternal: [/^@jackcloud\/sdk/, /^@modelcontextprotocol\/sdk/],
 })
