@@ -2,11 +2,21 @@ import { createJack } from '@jackcloud/sdk'
 import { localFetch } from '@jackcloud/sdk/node'
 import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { walletPayer } from '../Payer.ts'
+import type { Project } from '../Project.ts'
 import { newWallet, testChain } from '../payments/localnet/testing.ts'
+import type { Hex } from '../Session.ts'
+import * as projects from '../store/projects.ts'
 import { Browser } from '../testing/browser.ts'
 import { type TestCloud, testCloud } from '../testing/cloud.ts'
 import { person } from '../testing/people.ts'
 import { byWallet } from '../testing/signIn.ts'
+import { changeSettings } from '../verbs/change-settings.ts'
+import { claimUrlOf } from '../verbs/claim-link.ts'
+import { deleteProject } from '../verbs/delete-project.ts'
+import { promote } from '../verbs/promote.ts'
+import { renew } from '../verbs/renew.ts'
+import { updateEnv } from '../verbs/update-env.ts'
 
 // What somebody tries who wants projects that are not his, or a balance that is not his to pay for what is.
 
@@ -155,22 +165,44 @@ test('who begins a deploy before the claim and ends it after changes nothing', a
   const bob = await newPerson()
   const { account, jack } = await agent()
   const made = await jack.deploy({ name: 'racing', files: page })
-  const slow = jack.deploy({
-    name: 'racing',
-    files: {
-      'index.js':
-        'export default { async fetch() { await scheduler.wait(3000); return new Response("evil") } }',
-    },
-    verify: [{ path: '/' }],
-  })
-  const failed = expect(slow).rejects.toMatchObject({ code: 'not_found' })
-  await expect
-    .poll(() => cloud.jack.engine.running().some((it) => it.projectId === made.project_id))
-    .toBe(true)
-  await bob.jack.claims.attach(account, ['racing'])
-  await failed
+  // The last step before the version is kept.
+  const { blobs } = cloud.jack
+  const sync = blobs.sync.bind(blobs)
+  blobs.sync = async (sha256s) => {
+    blobs.sync = sync
+    await bob.jack.claims.attach(account, ['racing'])
+    return sync(sha256s)
+  }
+  const late = jack.deploy({ name: 'racing', files: { 'index.html': 'evil' } })
+  await expect(late).rejects.toMatchObject({ code: 'not_found' })
   expect((await cloud.live(made.url)).text).toBe('a page')
   expect((await bob.jack.projects.deployments('racing')).deployments).toHaveLength(1)
+})
+
+test('what the old owner asked for just before does not happen after, and he gets no link back', async () => {
+  const { jack } = cloud
+  const bob = await newPerson()
+  const { account, jack: agents } = await agent()
+  const made = await agents.deploy({ name: 'late', files: page })
+  await agents.deploy({ name: 'late', files: { 'index.html': 'next' } })
+  const found = (await projects.findById(jack.db, made.project_id)) as Project
+  await bob.jack.claims.attach(account, ['late'])
+
+  for (const late of [
+    () => changeSettings(jack, found, { budgetMicroUsd: 0n }),
+    () => updateEnv(jack, found, null, { EVIL: 'yes' }),
+    () => promote(jack, found, made.deployment_id),
+    () => renew(jack, found, 1),
+  ])
+    await expect(late()).rejects.toMatchObject({ code: 'not_found' })
+  await deleteProject(jack, found)
+  expect((await cloud.live(made.url)).text).toBe('next')
+  expect(await bob.jack.projects.get('late')).toMatchObject({ budget_usd: null, ttl_hours: null })
+  expect((await bob.jack.projects.env('late')).env).toEqual([])
+
+  const { accountId, slug } = await jack.wallets.accountOf(account.address.toLowerCase() as Hex)
+  const wallet = walletPayer({ accountId, slug }, { kind: 'balance' })
+  expect(await claimUrlOf(jack, wallet, made.project_id)).toBeNull()
 })
 
 test('of many who open a link at once, one gets the project', async () => {

@@ -14,6 +14,7 @@ import { readForm, signedIn, signInUrl } from './signedIn.ts'
 
 /** How somebody gets what a wallet deployed: by a signature of the wallet, or by the link of a deploy. */
 export function claimDoor(app: Hono<Door>, jack: Jack, limits: RateLimits): void {
+  app.use('/v1/claim/*', limits.signIn)
   route(app, jack, operations.prepareClaim, async ({ payer, body }) => {
     const address = body.address.toLowerCase() as Hex
     const { nonce, message, expiresAt } = await askForClaim(jack, payer, {

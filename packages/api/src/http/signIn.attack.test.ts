@@ -130,6 +130,15 @@ test('a cookie that was stolen before the sign-out is worth nothing after it', a
   expect(await isSignedIn(thief)).toBe(false)
 })
 
+test('who lost a browser signs out everywhere, and nobody else with him', async () => {
+  const [lost, own, other] = [await signedInHere(), await signedInHere(), browser()]
+  await byWallet(other, newKey())
+  const csrf = (await own.get('/sign-in')).field('csrf')
+  await own.post('/sign-out', { csrf, everywhere: 'yes' })
+  expect([await isSignedIn(lost), await isSignedIn(own)]).toEqual([false, false])
+  expect(await isSignedIn(other)).toBe(true)
+})
+
 test('of the cookie only its sha256 is in the database', async () => {
   const victim = await signedInHere()
   const rows = await cloud.jack.db.selectFrom('sign_in').selectAll().execute()

@@ -5,6 +5,7 @@ import type { Jack } from '../jack.ts'
 import { ownPath } from '../OwnPath.ts'
 import type { Hex } from '../Session.ts'
 import * as accounts from '../store/accounts.ts'
+import * as signIns from '../store/signIns.ts'
 import { askGitHub, signInByGitHub } from '../verbs/sign-in-by-github.ts'
 import { askWallet, signInByWallet } from '../verbs/sign-in-by-wallet.ts'
 import type { Door } from './Door.ts'
@@ -75,7 +76,9 @@ export function signInDoor(app: Hono<Door>, jack: Jack, limits: RateLimits): voi
   })
 
   app.post('/sign-out', async (c) => {
-    await readForm(c, jack)
+    const form = await readForm(c, jack)
+    const account = form.has('everywhere') && (await signedIn(c, jack))
+    if (account) await signIns.removeAll(jack.db, account.accountId)
     await signOut(c, jack)
     return c.redirect('/sign-in', 303)
   })

@@ -1,18 +1,26 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { sql } from 'kysely'
 import type { Db } from './database.ts'
 
 const hashOf = (secret: string): Buffer => createHash('sha256').update(secret).digest()
 
-/** A new secret by which a project can be claimed, once. The one before ends. */
-export async function issue(db: Db, projectId: string, expiresAt: Date): Promise<string> {
+/**
+ * A new secret by which a project can be claimed, once; the one before ends. Undefined when the project is not that of the
+ * account any more.
+ */
+export async function issue(
+  db: Db,
+  it: { projectId: string; accountId: string; expiresAt: Date },
+): Promise<string | undefined> {
   const secret = randomBytes(32).toString('base64url')
-  const row = { hash: hashOf(secret), expires_at: expiresAt }
-  await db
-    .insertInto('claim_link')
-    .values({ project_id: projectId, ...row })
-    .onConflict((it) => it.column('project_id').doUpdateSet(row))
-    .execute()
-  return secret
+  // Locked, so that a move is over, or still to come and ends it.
+  const { rows } = await sql`
+    insert into claim_link (project_id, hash, expires_at)
+    select project_id, ${hashOf(secret)}, ${it.expiresAt} from project
+    where project_id = ${it.projectId} and account_id = ${it.accountId} for share
+    on conflict (project_id) do update set hash = excluded.hash, expires_at = excluded.expires_at
+    returning project_id`.execute(db)
+  return rows.length > 0 ? secret : undefined
 }
 
 /** Which project a secret is for; undefined when it is used, replaced, too old, or none. */

@@ -61,6 +61,11 @@ export async function remove(db: Db, secret: string): Promise<void> {
   await db.deleteFrom('sign_in').where('hash', '=', hashOf(secret)).execute()
 }
 
+/** Signs every browser of an account out. */
+export async function removeAll(db: Db, accountId: string): Promise<void> {
+  await db.deleteFrom('sign_in').where('account_id', '=', accountId).execute()
+}
+
 export async function forgetOld(db: Db, now: Date): Promise<void> {
   await db.deleteFrom('sign_in').where('expires_at', '<', now).execute()
 }

@@ -1,7 +1,7 @@
 import type { Jack } from '../jack.ts'
 import type { Project } from '../Project.ts'
 import * as projects from '../store/projects.ts'
-import { changeProject } from './change-project.ts'
+import { changeOwn } from './change-project.ts'
 import { resumeProjects } from './resume-projects.ts'
 
 /** Changes a project's settings. What its budgets suspended goes on when they carry it again. */
@@ -10,7 +10,7 @@ export async function changeSettings(
   project: Project,
   settings: projects.ProjectChange,
 ): Promise<Project> {
-  const changed = await changeProject(jack, project.label, (db) =>
+  const changed = await changeOwn(jack, project, (db) =>
     projects.change(db, project.projectId, settings),
   )
   if (changed.suspension?.code !== 'budget') return changed

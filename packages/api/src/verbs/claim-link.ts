@@ -21,7 +21,12 @@ export async function claimUrlOf(
   if (payer.tokenId !== null) return null
   try {
     const expiresAt = new Date(jack.now().getTime() + dayMs)
-    const secret = await claimLinks.issue(jack.db, projectId, expiresAt)
+    const secret = await claimLinks.issue(jack.db, {
+      projectId,
+      accountId: payer.accountId,
+      expiresAt,
+    })
+    if (secret === undefined) return null
     // In the query, since paths are logged.
     return `${jack.urls.api}/claim?link=${secret}`
   } catch (err) {

@@ -20,7 +20,7 @@ export async function deleteProject(
   await chargeDue(jack.db, jack.newId('run'), { now: jack.now(), projectId })
   const versions = await changeProject(jack, project.label, async (db) => {
     const now = await projects.lock(db, projectId)
-    if (!now || !mayGo(now)) return undefined
+    if (!now || now.accountId !== project.accountId || !mayGo(now)) return undefined
     const ids = await deployments.idsOf(db, projectId)
     await projects.remove(db, projectId)
     return ids

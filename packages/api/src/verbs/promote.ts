@@ -4,7 +4,7 @@ import type { Project } from '../Project.ts'
 import * as deployments from '../store/deployments.ts'
 import * as projects from '../store/projects.ts'
 import { forgetStrikes } from '../store/suspensions.ts'
-import { changeProject } from './change-project.ts'
+import { changeOwn } from './change-project.ts'
 import { goLive } from './go-live.ts'
 import { withTurn } from './with-turn.ts'
 
@@ -20,13 +20,12 @@ export async function promote(
   const deployment = await deployments.find(jack.db, deploymentId)
   if (deployment?.projectId !== project.projectId) throw unknownDeployment(project, deploymentId)
   return withTurn(jack, project.projectId, deploymentId, () =>
-    changeProject(jack, project.label, async (db) => {
-      const current = await projects.lock(db, project.projectId)
-      if (current?.liveDeploymentId === deploymentId) return current
+    changeOwn(jack, project, async (db, current) => {
+      if (current.liveDeploymentId === deploymentId) return current
       // Old versions are collected.
       if (!(await deployments.find(db, deploymentId)))
         throw unknownDeployment(project, deploymentId)
-      const runaway = current?.suspension?.code === 'runaway'
+      const runaway = current.suspension?.code === 'runaway'
       if (runaway) await forgetStrikes(db, project.projectId)
       await goLive(jack, db, project.projectId, deployment, runaway ? { status: 'active' } : {})
       return projects.touch(db, project.projectId, jack.now(), jack.config.inactiveDays)

@@ -1,7 +1,7 @@
 import type { Jack } from '../jack.ts'
 import { expiryOf, type Project } from '../Project.ts'
 import * as projects from '../store/projects.ts'
-import { changeProject } from './change-project.ts'
+import { changeOwn } from './change-project.ts'
 
 /**
  * Gives a project its whole time again, also one that has expired and is still kept. What suspended a project is none
@@ -15,7 +15,7 @@ export async function renew(
   ttlHours: number | null = project.ttlHours,
 ): Promise<Project> {
   const now = jack.now()
-  return changeProject(jack, project.label, async (db) => {
+  return changeOwn(jack, project, async (db) => {
     await projects.unexpire(db, project.projectId)
     return projects.change(db, project.projectId, {
       ttlHours,

@@ -4,7 +4,7 @@ import type { Project } from '../Project.ts'
 import { stillSuspended } from '../Suspension.ts'
 import * as projects from '../store/projects.ts'
 import { forgetStrikes } from '../store/suspensions.ts'
-import { changeProject } from './change-project.ts'
+import { changeOwn } from './change-project.ts'
 import { resumeProjects } from './resume-projects.ts'
 
 /**
@@ -20,7 +20,7 @@ export async function resumeProject(jack: Jack, project: Project): Promise<Proje
   }
   if (!suspension) return project
   if (suspension.code === 'runaway') {
-    return changeProject(jack, project.label, async (db) => {
+    return changeOwn(jack, project, async (db) => {
       await forgetStrikes(db, projectId)
       return projects.change(db, projectId, { status: 'active' })
     })

@@ -3,7 +3,7 @@ import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import type { Project } from '../Project.ts'
 import * as projects from '../store/projects.ts'
-import { changeProject } from './change-project.ts'
+import { changeOwn } from './change-project.ts'
 
 /** Merges into the project's environment. Its versions start anew under it with their next request, losing none. */
 export async function updateEnv(
@@ -13,8 +13,7 @@ export async function updateEnv(
   changes: Record<string, string | null>,
 ): Promise<void> {
   requireValues(changes)
-  await changeProject(jack, project.label, async (db) => {
-    // First, so that nobody else changes it, and a project that was deleted meanwhile is missed.
+  await changeOwn(jack, project, async (db) => {
     await projects.change(db, project.projectId, { envRevision: jack.newId('env') })
     await jack.env.merge(db, project.projectId, changes, {
       maxNames: limits.envNames,

@@ -93,7 +93,9 @@ export function signedInPage(
     body: html`<dl><dt>Account</dt><dd>${nameOf(account)}</dd></dl>
       ${next ? html`<p><a class="button" href="${next}">Go on</a></p>` : ''}
       <form method="post" action="/sign-out">${csrfField(c, jack)}
-        <button class="second">Sign out</button></form>`,
+        <button class="second">Sign out</button>
+        <button class="second" name="everywhere" value="yes">Sign out everywhere</button></form>
+      <p class="quiet">This ends what browsers may do. Tokens of programs go on: <code>jack token ls</code> shows them.</p>`,
   })
 }
 
