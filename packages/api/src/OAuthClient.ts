@@ -19,12 +19,9 @@ export const commandLine: OAuthClient = {
 }
 
 /** Names of one line, without what turns the direction of text. */
-export const ClientName = z.string().transform((it) =>
-  it
-    .replace(/[\p{C}\p{Z}]+/gu, ' ')
-    .trim()
-    .slice(0, 60),
-)
+export const ClientName = z
+  .string()
+  .transform((it) => [...it.replace(/[\p{C}\p{Z}]+/gu, ' ').trim()].slice(0, 60).join(''))
 
 const RedirectUri = z
   .string()

@@ -28,7 +28,7 @@ async function authenticate(
       'This token is not valid here: unknown, revoked, expired, or made for another address.',
       {
         hint: 'Over HTTP it is sent as "Authorization: Bearer jkt_..."; the command line takes it from JACK_TOKEN.',
-        next: [{ command: 'jack login', when: 'to sign in with another token' }],
+        next: [{ command: 'jack login', when: 'to sign in again' }],
       },
     )
   }
@@ -44,7 +44,7 @@ export function requirePayer(payer: Payer | null): Payer {
   throw new JackError('unauthorized', 'This needs a token.', {
     hint: 'Over HTTP it is sent as "Authorization: Bearer jkt_..."; the command line takes it from JACK_TOKEN.',
     next: [
-      { command: 'jack login', when: 'to sign in with a token' },
+      { command: 'jack login', when: 'to sign in' },
       { command: 'jack up', when: 'to start a cloud of your own on this machine' },
     ],
   })

@@ -140,7 +140,7 @@ function paymentRequired(offer: Offer): JackError {
       hint: 'Answer one of the challenges in WWW-Authenticate with a wallet (https://mpp.dev), or send a token.',
       next: [
         { command: 'jack wallet create', when: 'to pay with a wallet' },
-        { command: 'jack login', when: 'to sign in with a token' },
+        { command: 'jack login', when: 'to sign in' },
       ],
     },
   )
