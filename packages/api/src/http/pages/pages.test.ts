@@ -76,7 +76,8 @@ async function giveWallet(context: BrowserContext, key: Hex): Promise<void> {
 }
 
 const go = (page: Page, path: string) => page.goto(`${cloud.url}${path}`)
-const press = (page: Page, name: string | RegExp) => page.getByRole('button', { name }).click()
+const press = (page: Page, name: string | RegExp) =>
+  page.getByRole('button', { name, exact: true }).click()
 const headingOf = (page: Page) => page.getByRole('heading', { level: 1 }).textContent()
 
 async function deployed(name: string): Promise<{ url: string; claim: string }> {
