@@ -1,3 +1,4 @@
+import { copyFileSync } from 'node:fs'
 import { defineConfig } from 'tsup'
 
 export default defineConfig({
@@ -15,4 +16,5 @@ export default defineConfig({
   ],
   metafile: true,
   clean: ['dist/*.js', 'dist/*.map'],
+  onSuccess: async () => copyFileSync('../../skill/SKILL.md', 'dist/SKILL.md'),
 })
