@@ -97,6 +97,8 @@ type Agent = Awaited<ReturnType<typeof agent>>
 
 /** From nothing to a live URL, changed, looked at, gone back with and deleted. */
 async function walk({ follow, type, folder }: Agent): Promise<void> {
+  const tooMuch = await type('jack run - --max-spend 0.009 --json <<< "export const run = () => 1"')
+  expect([tooMuch.exitCode, tooMuch.json[0]?.error.code]).toEqual([7, 'spending_limit'])
   const [ran] = await follow('Run once')
   expect(ran).toMatchObject({ result: 42, charged_usd: '0.010000' })
 

@@ -100,7 +100,7 @@ export async function createProgram(
     .option('--url <url>', 'the Jack Cloud to talk to (JACK_URL)')
     .option('--token <token>', 'sign in with this token (better: JACK_TOKEN)')
     .option('--wallet', 'be known by the wallet and pay with it, though there is a token')
-    .option('--max-spend <usd>', 'the most that the wallet may spend on this command')
+    .option('--max-spend <usd>', 'the most that this command may cost')
     .option('--no-color', 'plain text (NO_COLOR)')
     .option('--verbose', 'say more')
     .addHelpText('after', helpEnd)

@@ -7,6 +7,7 @@ import {
 } from '@jackcloud/sdk'
 import type { Command } from 'commander'
 import { defaultDataFolder, userConfigFile } from './folders.ts'
+import { withMaxSpend } from './maxSpend.ts'
 import { createPrint, type Print } from './print.ts'
 import { findPlace, type Place } from './project.ts'
 import { isCi, refuseStrangeUrl, resolveSettings, type Settings } from './settings.ts'
@@ -68,6 +69,7 @@ export async function openSession(command: Command, given: Given = {}): Promise<
   }
   const settings = resolveSettings(sources)
   const json = options.json === true
+  const maxSpend: string | undefined = options.maxSpend
   const yes = options.yes === true
   const ctrlC = interruption(given.patient ?? false)
   const print = createPrint({ json, verbose: options.verbose === true })
@@ -86,7 +88,7 @@ export async function openSession(command: Command, given: Given = {}): Promise<
         settings,
         limits: sources.user.limits,
         wanted: options.wallet === true,
-        maxSpend: options.maxSpend,
+        maxSpend,
         onReceipt: given.onReceipt,
       })
   let jack: Jack | undefined
@@ -107,6 +109,7 @@ export async function openSession(command: Command, given: Given = {}): Promise<
           retries: 2,
           fetch: fetchHere,
           ...(paying ?? { token: settings.token.value }),
+          ...(!paying && maxSpend !== undefined && { fetch: withMaxSpend(fetchHere, maxSpend) }),
         })
       }
       return jack
