@@ -217,6 +217,11 @@ test('foreign resource: no token is made for another server, and each is good wh
     'https://evil.example/mcp',
     `${cloud.url}/other`,
     `${cloud.url}@evil.example`,
+    `http://127.0.0.1:${cloud.port + 1}/mcp`,
+    `http://localhost:${cloud.port + 1}/mcp`,
+    `http://127.0.0.1/mcp`,
+    `https://127.0.0.1:${cloud.port}/mcp`,
+    `http://local-app.localhost:${cloud.port}/mcp`,
   ]) {
     const { location = '' } = await browser.get(program.path({ resource }))
     expect(new URL(location).searchParams.get('error')).toBe('invalid_target')

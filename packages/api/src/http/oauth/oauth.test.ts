@@ -44,6 +44,8 @@ test('a program that a person lets in gets a token, and what it may do and spend
     refresh_token: expect.stringMatching(/^jkr_[\w-]{43}$/),
     scope: 'read',
   })
+  const entries = (await cloud.api('GET', '/v1/audit')).json.entries
+  expect(entries[0]).toMatchObject({ operation: 'letIn', token_name: 'Test program' })
   expect((await me(json.access_token)).json.token).toMatchObject({
     name: 'Test program',
     scopes: ['read'],

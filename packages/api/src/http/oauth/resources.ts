@@ -24,8 +24,10 @@ export function resourceNamed(url: string, jack: Jack): Resource | undefined {
 
 function isOwnName(origin: string, { config, urls }: Jack): boolean {
   if (config.publicUrl !== undefined || !URL.canParse(origin)) return false
-  const { protocol, hostname } = new URL(origin)
-  return protocol === new URL(urls.api).protocol && isLoopback(hostname.replace(/[[\]]/g, ''))
+  const [asked, own] = [new URL(origin), new URL(urls.api)]
+  // On another port is another server, which must get no token of ours.
+  const isHere = asked.protocol === own.protocol && asked.port === own.port
+  return isHere && [asked, own].every(({ hostname }) => isLoopback(hostname.replace(/[[\]]/g, '')))
 }
 
 /** Where a resource says who makes tokens for it (RFC 9728, section 3.1). */
