@@ -8,12 +8,17 @@ import { sealDue } from '../store/receipts.ts'
 import { Browser } from '../testing/browser.ts'
 import { type TestCloud, testCloud } from '../testing/cloud.ts'
 import { person } from '../testing/people.ts'
+import { claimByLink } from '../verbs/claim-link.ts'
 import { settleRuntime } from '../verbs/settle-runtime.ts'
 
 const chain = testChain()
 let cloud: TestCloud
 beforeAll(async () => {
-  cloud = await testCloud({ JACK_CHAIN: 'local', JACK_RPC_URL: (await chain()).rpcUrl })
+  cloud = await testCloud({
+    JACK_CHAIN: 'local',
+    JACK_RPC_URL: (await chain()).rpcUrl,
+    JACK_OIDC_ISSUERS: 'https://ci.example',
+  })
 })
 afterAll(async () => {
   expect(await audit(cloud.jack.db)).toEqual([])
@@ -136,6 +141,23 @@ test('a link of a deploy gives the project to who signs in and takes it, once', 
   expect((await it.post('/claim', form)).status).toBe(404)
   expect((await it.get(path(made.claim_url))).status).toBe(404)
   await expect(clientFor(confined.token).me()).rejects.toMatchObject({ code: 'unauthorized' })
+})
+
+test('who is trusted to deploy a project is trusted with it when it moves by a signature, and not by a link', async () => {
+  const { account: wallet, jack: agents } = await agent()
+  const bob = await newPerson()
+  const bobs = clientFor(bob.token)
+  const trusted = { issuer: 'https://ci.example', subject: 'repo:a/b' }
+  for (const name of ['signed', 'given']) {
+    await agents.deploy({ name, files: page })
+    await agents.trusts.create({ ...trusted, project: name })
+  }
+  await bobs.claims.attach(wallet, ['signed'])
+  const made = await agents.deploy({ name: 'given', files: { 'index.html': 'next' } })
+  const secret = new URL(made.claim_url as string).searchParams.get('link') as string
+  await claimByLink(cloud.jack, bob.account, secret)
+  expect((await bobs.trusts.list()).trusts).toMatchObject([{ ...trusted, project: 'signed' }])
+  expect((await agents.trusts.list()).trusts).toEqual([])
 })
 
 test('what is paid once and claimed lives on, as what is used', async () => {

@@ -164,6 +164,8 @@ test('a browser that loses its way gets a page, and a program a problem', async 
   const page = await browser().get('/nowhere')
   expect(page.status).toBe(404)
   expect(page.headers['content-type']).toContain('text/html')
+  const reader = await browser().get('/nowhere', { accept: 'text/markdown, text/html;q=0.9, */*' })
+  expect(reader.headers['content-type']).toContain('problem+json')
   const problem = await cloud.api('GET', '/nowhere')
   expect(problem.json).toMatchObject({ code: 'not_found' })
 })

@@ -17,7 +17,7 @@ export const frontPage = (c: Context<Door>, { urls: { api }, payments }: Jack): 
       <pre tabindex="0" aria-label="What to tell an agent"><code>Read ${api}/SKILL.md and deploy this folder with it.</code></pre>
       <p>Or in a terminal:</p>
       <pre tabindex="0" aria-label="Commands"><code>npm install -g @jackcloud/cli
-jack ${payments ? 'wallet create' : 'login'} --url ${api}
+${payments ? 'jack wallet create\njack wallet fund' : 'jack login'} --url ${api}
 jack deploy --url ${api}</code></pre>
       <p><a href="/sign-in">Sign in</a> to keep what an agent deployed, or to let a program use your account.</p>
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Context } from 'hono'
+import { accepts } from 'hono/accepts'
 import { html, raw } from 'hono/html'
 import type { HtmlEscapedString } from 'hono/utils/html'
 import type { JackError } from '../../Errors.ts'
@@ -52,9 +53,19 @@ export const errorPage = (c: Context<Door>, error: JackError): Promise<Response>
   })
 }
 
-/** Whether a browser asks, that wants to show a page. */
+/** Whether a browser asks, that wants to show a page. Agents that read HTML too say what they would rather have. */
 export const wantsPage = (c: Context<Door>): boolean =>
-  (c.req.header('accept') ?? '').includes('text/html')
+  accepts(c, {
+    header: 'Accept',
+    supports: [
+      'application/json',
+      'application/problem+json',
+      'text/markdown',
+      'text/plain',
+      'text/html',
+    ],
+    default: 'application/json',
+  }) === 'text/html'
 
 const layout = ({ title, heading = title, body, script }: Page) => html`<!doctype html>
 <html lang="en">

@@ -31,6 +31,7 @@ a { color: var(--accent); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.25rem 1rem; }
 dt { color: var(--quiet); }
 dd { margin: 0; overflow-wrap: anywhere; }
+input, select { font-family: inherit; }
 code, pre, textarea, .mono { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: 0.875rem; }
 code { background: var(--code); border-radius: 0.25rem; padding: 0.1em 0.3em; overflow-wrap: anywhere; }
 pre {
@@ -53,9 +54,8 @@ button:hover:not([disabled]), .button:hover { filter: brightness(1.06); }
 label { display: block; margin: 0 0 0.25rem; font-weight: 600; }
 input:not([type=hidden]):not([type=checkbox]):not([type=radio]), textarea, select {
   display: block; width: 100%; min-height: 2.875rem; margin: 0 0 1rem; padding: 0.5rem 0.75rem;
-  border: 1px solid var(--quiet); border-radius: 0.5rem; background: var(--card); color: var(--ink); font-family: inherit; font-size: 1rem;
+  border: 1px solid var(--quiet); border-radius: 0.5rem; background: var(--card); color: var(--ink); font-size: 1rem;
 }
-input.mono, textarea { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 input { accent-color: var(--accent); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 fieldset { margin: 0 0 1rem; padding: 0; border: 0; }
