@@ -67,6 +67,8 @@ test('what describes the API leads to the rest, also by HEAD and from a web page
       expect((await get(target as string)).status).toBe(200)
     expect(link).toContain('rel="api-catalog"')
   }
+  for (const path of ['/v1/me', '/nowhere'])
+    expect((await get(path)).headers.get('link')).toContain('</llms.txt>; rel="service-doc"')
   const skill = await get('/SKILL.md', { origin: 'https://elsewhere.example' })
   expect(skill.headers.get('access-control-allow-origin')).toBe('*')
 })

@@ -5,6 +5,7 @@ import { diskFull } from '../Disk.ts'
 import { JackError } from '../Errors.ts'
 import { databaseGone, unstorable } from '../store/database.ts'
 import type { Door } from './Door.ts'
+import { links } from './openapi.ts'
 
 /** An error's body (RFC 9457). `fields` come last and never hide the fixed ones. */
 export const problemOf = (error: JackError, requestId: string) => ({
@@ -53,5 +54,7 @@ export function answerProblem(
   if (known.retryAfterSeconds !== undefined)
     headers['retry-after'] = String(known.retryAfterSeconds)
   if (challenges.length > 0) headers['www-authenticate'] = challenges.join(', ')
+  // Who gets these may never have read what there is.
+  if ([401, 402, 404].includes(known.status)) headers.link = links
   return c.body(JSON.stringify(problemOf(known, c.get('requestId'))), known.status as 400, headers)
 }
