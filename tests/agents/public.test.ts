@@ -120,6 +120,39 @@ test('a wallet adds to its balance, and reads what it has', async () => {
   })
 })
 
+test('a session that is used up is topped up, and goes on', async () => {
+  const wallet = await paid.newWallet()
+  const { account } = wallet
+  const chainClient = paid.clientOf(wallet)
+  const client = new Client({ name: 'agent', version: '1' })
+  await client.connect(new StreamableHTTPClientTransport(new URL(`${paid.url}/mcp/public`)))
+  let channel: { channelId: `0x${string}`; descriptor?: unknown } | undefined
+  const paying = McpClient.wrap(client, {
+    methods: [
+      tempo.session({
+        account,
+        getClient: () => chainClient,
+        maxDeposit: '10',
+        onChannelUpdate: ({ channelId, descriptor }) => {
+          channel = { channelId, descriptor }
+        },
+      }),
+    ],
+  })
+  const call = { name: 'execute_code', arguments: { ...program } }
+  // All that is deposited.
+  await paying.callTool({ name: 'add_balance', arguments: { amount_usd: '5' } })
+  await expect(paying.callTool(call)).rejects.toMatchObject({
+    code: -32043,
+    data: { problem: { type: expect.stringContaining('amount-exceeds-deposit') } },
+  })
+  const context = { action: 'topUp', additionalDeposit: '1', ...channel } as never
+  const changed = await paying.callTool(call, undefined, { context })
+  expect(changed.structuredContent).toMatchObject({ message: expect.stringContaining('not run') })
+  expect(changed.receipt).toBeTruthy()
+  expect((await paying.callTool(call)).structuredContent).toMatchObject({ result: 42 })
+})
+
 test('who asks for it gets challenges in results, and pays them as well', async () => {
   const { call, client } = await agent(['session', 'charge'], '/mcp/public?challenges=result')
   expect(await call('execute_code', program)).toMatchObject({ result: 42 })

@@ -1,10 +1,12 @@
 import { createJack } from '@jackcloud/sdk'
 import { type Caller, type ToolRequest, type Toolset, toolsets } from '@jackcloud/sdk/mcp'
+import { toUsd } from '@jackcloud/sdk/wire'
 import type { Context, Hono } from 'hono'
 import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
-import type { Payer } from '../Payer.ts'
+import { type Payer, requireScope } from '../Payer.ts'
 import { resourceUrl } from '../Resource.ts'
+import { balanceOf } from '../store/ledger.ts'
 import { requirePayer } from './authenticate.ts'
 import type { Door } from './Door.ts'
 import { answerMcp } from './mcp/answer.ts'
@@ -43,7 +45,13 @@ export function mcpDoor(app: Hono<Door>, jack: Jack): void {
 /** Who calls with a token: as at any other door, it says what he may do and what it costs him. */
 function tokenCaller(jack: Jack, inside: Inside, payer: Payer): (request: ToolRequest) => Caller {
   const client = createJack({ url: jack.urls.api, retries: 0, fetch: inside({ payer }) })
-  return () => ({ jack: client })
+  return () => ({
+    jack: client,
+    async left() {
+      requireScope(payer, 'read')
+      return toUsd((await balanceOf(jack.db, payer.accountId)).availableMicroUsd)
+    },
+  })
 }
 
 /** There is nothing to listen to, and nothing to end (MCP 2025-11-25, Streamable HTTP). */

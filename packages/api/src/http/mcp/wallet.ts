@@ -5,6 +5,7 @@ import type { Jack } from '../../jack.ts'
 import type { Payer } from '../../Payer.ts'
 import {
   authorizationIn,
+  changesSession,
   type PaymentRequired,
   paymentRequiredIn,
   paymentRequiredMeta,
@@ -40,9 +41,11 @@ export function walletCaller(
       payer = wallet
     }
     const within = { payer: null, purpose: purposeOf(jack, request), found }
-    const answer = await inside(within)(url, { ...init, headers })
+    // Over HTTP, too, a session is changed by a request without a body.
+    const body = changesSession(request._meta) ? null : (init.body ?? null)
+    const answer = await inside(within)(url, { ...init, body, headers })
     begun = { answer, required: await paymentRequiredIn(answer) }
-    return answer.clone()
+    return answer.status === 204 ? notRun() : answer.clone()
   }
 
   async function goOn(url: string, init: RequestInit): Promise<Response> {
@@ -72,20 +75,32 @@ export function walletCaller(
     finish: (result) =>
       begun ? { ...result, _meta: { ...result._meta, ...receiptMeta(begun.answer) } } : result,
     failed(error) {
-      const required = begun?.required
-      if (!required || !(error instanceof JackError) || error.status !== 402) return undefined
-      if (refusal === 'error')
+      if (!begun || !(error instanceof JackError) || error.status !== 402) return undefined
+      const { required, answer } = begun
+      if (required && refusal === 'error')
         throw Object.assign(new Error(error.message), { code: required.code, data: required.data })
       const { status: _, ...failure } = error.toJSON()
       return {
         isError: true,
         content: [{ type: 'text', text: JSON.stringify(failure) }],
         structuredContent: failure,
-        _meta: paymentRequiredMeta(required),
+        _meta: required ? paymentRequiredMeta(required) : receiptMeta(answer),
       }
     },
   }
 }
+
+/** The session was changed, as the credential said, and nothing was bought. */
+const notRun = (): Response =>
+  Response.json(
+    {
+      status: 402,
+      code: 'payment_required',
+      detail: 'The session is changed. The tool was not run.',
+      hint: 'Call it again, with a payment.',
+    },
+    { status: 402 },
+  )
 
 /** What a call is about, all of it: a challenge says so in its scope. */
 const purposeOf = (jack: Jack, { name, arguments: given = {} }: ToolRequest): string =>

@@ -20,6 +20,13 @@ export function authorizationIn(meta: Meta): string | undefined {
   }
 }
 
+/** Whether the credential of a call buys nothing: it deposits more into a session, or closes one. */
+export function changesSession(meta: Meta): boolean {
+  const credential = meta?.[Mcp.credentialMetaKey] as { payload?: { action?: unknown } } | undefined
+  const action = credential?.payload?.action
+  return action === 'topUp' || action === 'close'
+}
+
 /** What a call is asked to be paid with, or to prove. */
 export interface PaymentRequired {
   /** Of the JSON-RPC error. */
