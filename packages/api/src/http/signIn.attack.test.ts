@@ -312,6 +312,17 @@ test('the one click of a local cloud is for who sits there, and for nobody who c
   }
 })
 
+test('through a tunnel that ends at a local cloud nobody has the one click', async () => {
+  for (const header of ['x-forwarded-for', 'forwarded', 'via', 'x-real-ip']) {
+    const it = browser()
+    const through = { [header]: '203.0.113.7' }
+    const page = await it.get('/sign-in', through)
+    expect(page.text).not.toContain('on this machine')
+    const tried = await it.post('/sign-in/local', { csrf: page.field('csrf') }, through)
+    expect(tried.status).toBe(403)
+  }
+})
+
 test('who tries signing in without end waits, and nobody else does', async () => {
   const it = secureBrowser()
   const from = { 'x-forwarded-for': '203.0.113.9' }

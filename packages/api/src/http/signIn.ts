@@ -92,12 +92,18 @@ const noGitHub = () =>
     hint: 'Its operator can change that: docs/sign-in.md.',
   })
 
-/** Whether whoever asks sits at the machine of a local cloud, and says so by the name that he asks for. */
+/**
+ * Whether whoever asks sits at the machine of a local cloud, and says so by the name that he asks for. Who comes through a
+ * tunnel seems to be here too, but for what tunnels say.
+ */
 const isHere = (c: Context<Door>, { config, urls }: Jack): boolean =>
   config.local &&
   isLoopback(c.get('address')) &&
+  !forwarded.some((name) => c.req.header(name) !== undefined) &&
   isLoopback(hostOf(c).hostname) &&
   isLoopback(new URL(urls.api).hostname)
+
+const forwarded = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip']
 
 /**
  * The same page under the one name that cookies and messages are for; undefined at that name. On a machine of one's own it
