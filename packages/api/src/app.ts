@@ -112,7 +112,7 @@ export function createApp(jack: Jack): Hono<Door> {
     await next()
   })
   // What its tools ask the doors counts, message by message.
-  mcpDoor(app, jack)
+  mcpDoor(app, jack, limits)
   app.use(limits.byAccount)
 
   signInDoor(app, jack, limits)

@@ -21,6 +21,11 @@ export function rateLimits(perMinute: number) {
       await next()
     }) satisfies MiddlewareHandler<Door>,
 
+    /** For what one request asks beside the first: the messages of a batch. */
+    messages: async (address: string, count: number): Promise<void> => {
+      if (count > 0) await consume(addresses, address, count)
+    },
+
     /** Once it is known who asks: an account, or a stranger, who gets less. */
     byAccount: (async (c, next) => {
       const payer = c.get('payer')

@@ -1,6 +1,8 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import type { Payer } from '../Payer.ts'
+import * as tokens from '../store/tokens.ts'
 import { type TestCloud, testCloud } from '../testing/cloud.ts'
 
 let cloud: TestCloud
@@ -170,6 +172,26 @@ test('a token does through tools what it may do, and a confined one nothing else
   ] as const)
     expect(await call(confined, name, given)).toMatchObject({ isError: true })
   expect(await call(confined, 'get_project', { project: 'mine' })).toMatchObject({ name: 'mine' })
+})
+
+test('a token that was made for this server is good for its tools, and for nothing else', async () => {
+  const { jack } = cloud
+  const { accountId } = (await jack.payers.find(cloud.token, new Date(), 'api')) as Payer
+  const secret = tokens.newSecret()
+  const token = {
+    tokenId: jack.newId('tok'),
+    accountId,
+    name: 'a client',
+    scopes: ['read'] as const,
+    projectId: null,
+    dailyCapMicroUsd: null,
+    expiresAt: null,
+    resource: 'mcp' as const,
+  }
+  await tokens.add(jack.db, token, secret)
+  expect(await call(await connect(secret), 'whoami')).toMatchObject({ account_id: accountId })
+  const authorization = `Bearer ${secret}`
+  expect((await cloud.api('GET', '/v1/me', undefined, { authorization })).status).toBe(401)
 })
 
 test('only the toolsets that are asked for are offered', async () => {

@@ -9,6 +9,7 @@ import { resourceUrl } from '../Resource.ts'
 import { balanceOf } from '../store/ledger.ts'
 import { requirePayer } from './authenticate.ts'
 import type { Door } from './Door.ts'
+import type { RateLimits } from './limit.ts'
 import { answerMcp } from './mcp/answer.ts'
 import { requireNoSecret, requireOwnOrigin } from './mcp/gate.ts'
 import { type Inside, insideOf } from './mcp/inside.ts'
@@ -18,7 +19,7 @@ import { type Refusal, walletCaller } from './mcp/wallet.ts'
  * The tools of Jack for agents elsewhere (MCP, Streamable HTTP, without sessions). `/mcp` is for who has a token; at
  * `/mcp/public` a wallet pays each call, and nobody needs an account.
  */
-export function mcpDoor(app: Hono<Door>, jack: Jack): void {
+export function mcpDoor(app: Hono<Door>, jack: Jack, limits: RateLimits): void {
   const path = resourceUrl('', 'mcp')
   const door = async (c: Context<Door>, payer: Payer | null): Promise<Response> => {
     requireOwnOrigin(c, jack)
@@ -26,7 +27,7 @@ export function mcpDoor(app: Hono<Door>, jack: Jack): void {
     if (c.req.method !== 'POST') return notAllowed(c)
     const inside = insideOf(app, c)
     const refusal = refusalOf(c)
-    return answerMcp(c, {
+    return answerMcp(c, limits, {
       toolsets: toolsetsOf(c),
       caller: (modern) =>
         payer

@@ -5,6 +5,7 @@ import { WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/
 import type { Context } from 'hono'
 import { readText } from '../body.ts'
 import type { Door } from '../Door.ts'
+import type { RateLimits } from '../limit.ts'
 
 /** A body that the API takes, and the message around it. */
 const messageBytes = limits.requestBodyBytes + 16_384
@@ -21,17 +22,23 @@ export interface Answering {
  */
 export async function answerMcp(
   c: Context<Door>,
+  limits: RateLimits,
   { toolsets, caller }: Answering,
 ): Promise<Response> {
   const text = await readText(c, messageBytes)
+  const message = parsed(text)
+  if (Array.isArray(message)) await limits.messages(c.get('address'), message.length - 1)
   const request = plainRequest(c, text)
+  const streams = takesStream(c)
   const modern = await modernOf(request, text)
   const server = createMcpServer({ toolsets, caller: caller(modern !== undefined), host: {} })
   const { signal } = c.req.raw
   const left = new Promise<Response>((resolve) => {
     signal.addEventListener('abort', () => resolve(nobodyWaits(server)), { once: true })
   })
-  const answer = modern?.answer(server, request) ?? answerOlder(c, server, request, text)
+  const answer = modern
+    ? modern.answer(server, request, streams)
+    : answerOlder(server, request, message, streams && text.includes('"progressToken"'))
   return Promise.race([answer, left])
 }
 
@@ -45,16 +52,23 @@ async function modernOf(request: Request, text: string) {
 }
 
 async function answerOlder(
-  c: Context<Door>,
   server: Server,
   request: Request,
-  text: string,
+  parsedBody: unknown,
+  streams: boolean,
 ): Promise<Response> {
-  const transport = new WebStandardStreamableHTTPServerTransport({
-    enableJsonResponse: !(takesStream(c) && text.includes('"progressToken"')),
-  })
+  const transport = new WebStandardStreamableHTTPServerTransport({ enableJsonResponse: !streams })
   await server.connect(transport)
-  return transport.handleRequest(request)
+  return transport.handleRequest(request, { parsedBody })
+}
+
+/** Undefined for what is no JSON: the transport says so. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 /** Whether the client said that it reads events. Who said nothing gets JSON. */

@@ -17,9 +17,14 @@ export const isModern = async (request: Request): Promise<boolean> =>
  * Answers a message of the revision 2026-07-28. Its library minds the words of that revision; what the words say comes of the
  * same server that answers older clients.
  */
-export function answerModern(server: TableServer, request: Request): Promise<Response> {
+export function answerModern(
+  server: TableServer,
+  request: Request,
+  streams: boolean,
+): Promise<Response> {
   const handler = createMcpHandler(() => speaking(server), {
     legacy: 'reject',
+    responseMode: streams ? 'auto' : 'json',
     // Nothing is kept that could change while somebody listens.
     maxSubscriptions: 0,
   })
