@@ -3,11 +3,15 @@
  * as what a browser takes for another host (`//evil`, `/\evil`, `/.//evil`), becomes `otherwise`.
  */
 export function ownPath(next: string | undefined, otherwise = '/'): string {
-  if (next === undefined || next.length > 2_000 || !/^\/[\x21-\x7e]*$/.test(next)) return otherwise
+  if (next === undefined || next.length > maxLength || !/^\/[\x21-\x7e]*$/.test(next))
+    return otherwise
   if (!URL.canParse(next, base)) return otherwise
   const { origin, pathname, search } = new URL(next, base)
   const path = `${pathname}${search}`
   return origin === base && !/^\/[/\\]/.test(path) ? path : otherwise
 }
+
+/** Of a path with its query. What a program asks for may have a long `state` of its own. */
+export const maxLength = 4_000
 
 const base = 'http://jack.invalid'

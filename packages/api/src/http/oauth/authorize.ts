@@ -10,6 +10,7 @@ import {
   type OAuthClient,
 } from '../../OAuthClient.ts'
 import { OAuthError } from '../../OAuthError.ts'
+import { maxLength } from '../../OwnPath.ts'
 import { findClient } from '../../verbs/find-client.ts'
 import { grantCode } from '../../verbs/grant-access.ts'
 import type { Door } from '../Door.ts'
@@ -25,6 +26,7 @@ export function authorizeDoor(app: Hono<Door>, jack: Jack, limits: OAuthLimits):
 
   app.get(path, async (c) => {
     const { search } = new URL(c.req.url)
+    if (path.length + search.length > maxLength) throw refused('This request is too long.')
     const account = await signedIn(c, jack)
     // Nobody makes this server ask another one for a client's metadata before he has said who he is.
     if (!account) return c.redirect(signInUrl(path + search), 303)

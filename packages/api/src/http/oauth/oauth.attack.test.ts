@@ -157,7 +157,8 @@ test('PKCE downgrade: without S256 nobody gets a code, and without the verifier 
 test('a guess at the verifier uses the code up', async () => {
   const program = await Program.register(cloud)
   const code = await program.code(browser)
-  await program.redeem(code, { code_verifier: 'a'.repeat(43) })
+  const guess = await program.redeem(code, { code_verifier: 'a'.repeat(43) })
+  expect(guess.json.error).toBe('invalid_grant')
   expect((await program.redeem(code)).json.error).toBe('invalid_grant')
 })
 

@@ -59,6 +59,11 @@ test('whoever is not signed in signs in first, and comes back to what was asked'
   const program = await Program.register(cloud)
   const { status, location } = await new Browser(cloud.url).get(program.path())
   expect([status, location]).toEqual([303, `/sign-in?next=${encodeURIComponent(program.path())}`])
+  const long = await new Browser(cloud.url).get(program.path({ state: 'x'.repeat(3_000) }))
+  const signIn = await new Browser(cloud.url).get(long.location ?? '')
+  expect(signIn.field('next')).toContain('x'.repeat(3_000))
+  const tooLong = await new Browser(cloud.url).get(program.path({ state: 'x'.repeat(4_000) }))
+  expect([tooLong.status, tooLong.location]).toEqual([400, undefined])
 })
 
 test('the page says who asks, for whom, for what, and where it leads, in words that are not its own', async () => {
