@@ -104,6 +104,14 @@ test('a folder goes live as it is, and what is secret or ignored stays at home',
   writeFileSync(join(folder, '.env'), 'KEY=secret')
   writeFileSync(join(folder, 'notes.txt'), 'not for others')
   writeFileSync(join(folder, '.gitignore'), 'notes.txt\n')
+  expect(await it.call('get_quote', { path: 'work/site' })).toMatchObject({
+    operation: 'deploy',
+    price_usd: '0.050000',
+  })
+  expect(await it.call('deploy_project', { path: 'work/site', files: {} })).toMatchObject({
+    isError: true,
+    code: 'invalid_request',
+  })
   const progress: string[] = []
   const result = await it.client.callTool(
     { name: 'deploy_project', arguments: { path: 'work/site', verify: [{ path: '/' }] } },

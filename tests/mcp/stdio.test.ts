@@ -119,6 +119,13 @@ test('without a token and a wallet it starts, and every tool says how to get one
   expect(await alone.call('get_quote', { code: 'export const run = () => 1' })).toMatchObject({
     price_usd: '0.010000',
   })
+  const { json } = commandLine(nobody)
+  for (const args of [['create', '--file', '--no-passphrase'], ['fund']])
+    await json(['wallet', ...args], { env: { JACK_URL: cloud.ready.url } })
+  expect(await alone.call('execute_code', { code: 'export const run = () => 1' })).toMatchObject({
+    result: 1,
+    left_usd: '4.990000',
+  })
   await alone.client.close()
 }, 60_000)
 
@@ -135,15 +142,12 @@ test('without a cloud it starts, and says how to start one', async () => {
 }, 60_000)
 
 test('the wallet pays within its limits', async () => {
-  const { json } = commandLine(nobody)
   const wallet = { JACK_URL: cloud.ready.url }
-  await json(['wallet', 'create', '--file', '--no-passphrase'], { env: wallet })
-  await json(['wallet', 'fund'], { env: wallet })
   const held = await agent(nobody, { env: wallet, args: ['--max-spend', '0.02'] })
   const code = 'export const run = () => 1'
   expect(await held.call('execute_code', { code })).toMatchObject({
     isError: false,
-    left_usd: '4.990000',
+    left_usd: '4.980000',
   })
   expect(await held.call('deploy_project', { files: { 'index.html': 'hi' } })).toMatchObject({
     isError: true,

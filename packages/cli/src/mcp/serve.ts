@@ -35,6 +35,8 @@ export async function serve({ toolsets, askAboveUsd, open }: ServeOptions): Prom
     async caller() {
       const { jack, wallet, settings } = await session()
       const known = wallet !== null || settings.token.value !== undefined
+      // Somebody may sign in, or make a wallet, before the next call.
+      if (!known) opening = undefined
       return {
         jack,
         ...(wallet && { left: async () => leftUsd }),
@@ -50,6 +52,11 @@ export async function serve({ toolsets, askAboveUsd, open }: ServeOptions): Prom
   process.once('SIGINT', close)
   process.once('SIGTERM', close)
   await server.connect(transport)
+  if (process.stdin.isTTY) {
+    const note =
+      'This speaks MCP with an agent. `jack mcp install` tells its client; Ctrl-C ends it.'
+    process.stderr.write(`${note}\n`)
+  }
   const answered = requestsOf(transport)
   process.stdin.once('end', () => void answered(longestGoodbyeMs).then(close))
   await closed

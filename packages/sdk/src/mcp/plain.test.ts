@@ -7,14 +7,24 @@ const steering =
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\u{e0000}-\u{e007f}]/u
 
 test('nothing that is printed steers a terminal or hides from people', () => {
-  const nasty = fc.string({
-    unit: fc.oneof(
-      fc.constantFrom('\u001b', '\u009b', '[', ']', '0;', 'm', '\u0007', '\u009c', '\\', '\u202e'),
-      fc.constantFrom('\u{e0041}', '\r', '\n', 'a'),
-      fc.string({ unit: 'binary', maxLength: 1 }),
-    ),
-  })
-  fc.assert(fc.property(nasty, (text) => void expect(plain(text)).not.toMatch(steering)))
+  const parts = [
+    '\u001b',
+    '\u009b',
+    '[',
+    ']',
+    '0;',
+    'm',
+    '\u0007',
+    '\u009c',
+    '\\',
+    '\u202e',
+    '\u{e0041}',
+    '\r',
+    '\n',
+  ]
+  const part = fc.oneof(fc.constantFrom(...parts), fc.string({ unit: 'binary', maxLength: 2 }))
+  const nasty = fc.array(part, { maxLength: 40 }).map((it) => it.join(''))
+  fc.assert(fc.property(nasty, (text) => !steering.test(plain(text))))
   fc.assert(
     fc.property(nasty, (text) => {
       expect(plainJson({ [text]: [text] })).not.toMatch(steering)
@@ -30,4 +40,9 @@ test('escape sequences go whole, and what is around them stays', () => {
   // One without an end does not take the rest of the line along.
   expect(plain('a\u001b]0;rest')).toBe('a0;rest')
   expect(plainly({ 'a\u0007': ['\u202eb', 1, null] })).toEqual({ a: ['b', 1, null] })
+})
+
+test('a text that was made to take long does not', () => {
+  for (const part of ['\u009d', '\u001b]', '\u001b', '\u009b1;', '\u001b[1;', '\u0090x', '\u001b '])
+    expect(plain(part.repeat(1_000_000))).not.toMatch(steering)
 })

@@ -1,7 +1,8 @@
-// ECMA-48: CSI sequences, strings such as OSC that have an end, other two-character sequences.
+// ECMA-48: CSI sequences, strings such as OSC that have an end, other two-character sequences. A string ends where the
+// next begins, so that a text of nothing but beginnings is read once.
 const escapes =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must go
-  /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]?|(?:\u001b[PX\]^_]|[\u0090\u0098\u009d-\u009f])[^\u0007\u001b\u009c]*(?:\u0007|\u001b\\|\u009c)|\u001b[ -/]*[0-~]?/g
+  /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]?|(?:\u001b[PX\]^_]|[\u0090\u0098\u009d-\u009f])[^\u0007\u001b\u0090\u0098\u009c-\u009f]*(?:\u0007|\u001b\\|\u009c)|\u001b[ -/]*[0-~]?/g
 
 // Controls but for tab and line feed, what turns the direction of text, and what nobody sees.
 const unseen =

@@ -101,7 +101,7 @@ export const operations = {
   quote: operation({
     method: 'POST',
     path: '/v1/quote',
-    summary: 'What an execution or a deploy would cost; free, nothing is kept',
+    summary: 'What an execution or a deploy would cost; nothing is kept',
     when: 'To know the price, and whether it bundles, before paying.',
     not: 'To learn what was spent or is left: ask for the balance.',
     effect: 'reads',
@@ -265,7 +265,7 @@ export const operations = {
   getLogs: operation({
     method: 'GET',
     path: `${project}/logs`,
-    summary: 'Read stored log lines; with `Accept: text/event-stream`, follow them',
+    summary: 'Read stored log lines, or follow them as events',
     when: 'To find out why a project fails, or what it did.',
     not: 'For the output of code that was run once: that came with its result.',
     client: 'projects.logs',

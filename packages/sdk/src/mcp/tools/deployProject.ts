@@ -3,6 +3,7 @@ import { Verify } from '../../wire/Deploy.ts'
 import { Files } from '../../wire/Execute.ts'
 import { EnvName, ProjectName, TtlHours } from '../../wire/Names.ts'
 import { Usd, UsdInput } from '../../wire/Usd.ts'
+import { folderAlone } from '../folderAlone.ts'
 import { tool } from '../Tool.ts'
 
 export const deployProject = tool({
@@ -61,6 +62,7 @@ export const deployProject = tool({
     const { jack, signal, progress } = call
     const { path, files, staged, entry, ...settings } = input
     if (path !== undefined && host.folders) {
+      if (files || staged || entry !== undefined) throw folderAlone()
       return presented(await host.folders.deploy(path, settings, call))
     }
     progress('Bundling and starting the new version')

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { Quote } from '../../wire/Account.ts'
 import { Files } from '../../wire/Execute.ts'
 import { ProjectName } from '../../wire/Names.ts'
+import { folderAlone } from '../folderAlone.ts'
 import { tool } from '../Tool.ts'
 
 export const getQuote = tool({
@@ -19,9 +20,12 @@ export const getQuote = tool({
   }),
   folderInput: z.strictObject({ path: z.string().min(1).optional().describe('Folder to deploy') }),
   output: Quote,
-  run({ input, host, ...call }) {
+  async run({ input, host, ...call }) {
     const { code, path, ...rest } = input
-    if (path !== undefined && host.folders) return host.folders.quote(path, input.name, call)
+    if (path !== undefined && host.folders) {
+      if (code ?? rest.files ?? rest.staged ?? rest.entry) throw folderAlone()
+      return host.folders.quote(path, input.name, call)
+    }
     const request = code === undefined ? rest : { code, entry: input.entry }
     return call.jack.quote(request, { signal: call.signal })
   },
