@@ -27,7 +27,7 @@ export function llmsText({ urls: { api }, payments }: Jack): string {
 - Run: \`POST ${api}/execute\` with \`{"code": "export const run = ({ a, b }) => a + b", "input": {"a": 20, "b": 22}}\`
   answers \`result\`, \`logs\` and what it cost. JavaScript or TypeScript, npm imports; ${cpuMs} ms of CPU, ${wallMs / 1_000} s, ${memoryMb} MB, no network.
 - Deploy: \`POST ${api}/deploy\` with \`{"name": "hello", "files": {"index.js": "export default { fetch: () => new Response('hi') }"}}\`
-  answers \`url\`, which is live. The same name again is the next version. Apps are Workers: \`fetch\`, bindings, crons.
+  answers \`url\`, which is live. The same name again is the next version. Apps are Workers: \`fetch\`, bindings, crons.${payments ? '\n  A deploy by a wallet answers `claim_url` too, for its human alone: who opens it and signs in keeps the project.' : ''}
 - Ask before: \`POST ${api}/v1/quote\` with the body of either says what it would cost. Free.
 - Errors are problem+json with \`code\`, \`detail\`, \`hint\` and often \`next\`.
 
