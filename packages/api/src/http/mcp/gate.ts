@@ -1,19 +1,17 @@
 import type { Context } from 'hono'
 import { JackError } from '../../Errors.ts'
-import { parseHost } from '../../Host.ts'
 import type { Jack } from '../../jack.ts'
 import type { Door } from '../Door.ts'
 
 /**
  * Throws `forbidden` for a page of another site, also of one whose name was made to lead here (DNS rebinding): a browser says
- * in `Origin` where the page is from. Whoever is no browser sends none. Hosts of others do not come this far.
+ * in `Origin` where the page is from. Whoever is no browser sends none. Requests under other names than the API's do not come this far.
  */
-export function requireOwnOrigin(c: Context<Door>, { config, urls }: Jack): void {
+export function requireOwnOrigin(c: Context<Door>, { urls }: Jack): void {
   const origin = c.req.header('origin')
   if (origin === undefined || origin === new URL(urls.api).origin) return
   const host = URL.canParse(origin) ? new URL(origin).host : ''
-  const own = host !== '' && host === new URL(c.req.url).host
-  if (own && parseHost(host, config.domain).kind === 'api') return
+  if (host !== '' && host === new URL(c.req.url).host) return
   throw new JackError('forbidden', 'Pages of other sites may not use this server.', {
     hint: 'MCP clients are programs of their own: they send no Origin.',
   })
