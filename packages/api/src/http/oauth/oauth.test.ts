@@ -14,14 +14,15 @@ afterAll(() => cloud.close())
 const as = (secret: string) => ({ authorization: `Bearer ${secret}` })
 const me = (secret: string) => cloud.api('GET', '/v1/me', undefined, as(secret))
 
-/** Moves the clock of the cloud for the rest of a test. */
-function later(ms: number): void {
-  const { now } = cloud.jack
-  cloud.jack.now = () => new Date(Date.now() + ms)
+/** Gives the cloud another clock for the rest of a test. */
+function clock(now: () => Date): void {
+  const before = cloud.jack.now
+  cloud.jack.now = now
   onTestFinished(() => {
-    cloud.jack.now = now
+    cloud.jack.now = before
   })
 }
+const later = (ms: number) => clock(() => new Date(Date.now() + ms))
 
 test('a program that a person lets in gets a token, and what it may do and spend is what the person chose', async () => {
   const program = await Program.register(cloud)
@@ -215,6 +216,8 @@ test('a device without a browser waits for its person, and gets one token', asyn
       client_id: 'jack-cli',
       device_code,
     })
+  const at = new Date()
+  clock(() => at)
   expect((await poll()).json.error).toBe('authorization_pending')
   expect((await poll()).json.error).toBe('slow_down')
   expect((await browser.get('/device')).text).toContain('name="user_code"')
