@@ -79,7 +79,7 @@ export async function buy(cloud: MortalCloud, buyer: Buyer, work: Work): Promise
       buyer.bought.push(bought)
       return bought
     } catch (error) {
-      if (!(error instanceof Lost) || tries > 60)
+      if (!(error instanceof Lost) || tries > 200)
         throw new Error(`${buyer.name} could not ${work.what}`, { cause: error })
       await sleep(50 + Math.random() * 100)
     }

@@ -91,16 +91,20 @@ export async function openMarket(cloud: MortalCloud, { each = 1 } = {}) {
   /** Kills whatever there is, at any moment, while everybody does everything. */
   async function storm(count: number): Promise<void> {
     let isOver = false
+    let answers = 0
     const working = buyers.map(async (it) => {
       while (!isOver) {
         if (it.how === 'session' && Math.random() < 0.03) await closeSessions(cloud, it)
         await buy(cloud, it, anything(it))
+        answers++
         if (Math.random() < 0.2) await visit()
       }
     })
     const killing = async () => {
       for (let i = 0; i < count && !isOver; i++) {
         await cloud.alive()
+        // However slow the machine is, every other life is good for something.
+        for (const before = answers; i % 2 && answers === before && !isOver; ) await sleep(20)
         await killAnything()
       }
       isOver = true
