@@ -58,6 +58,26 @@ test('the card of the MCP server names its endpoints by the name that was asked'
   }
 })
 
+test('who connects as the card says finds the server that it describes', async () => {
+  const { title, version, remotes } = await (await get('/mcp/server-card')).json()
+  for (const { url, supportedProtocolVersions } of remotes) {
+    for (const protocolVersion of supportedProtocolVersions) {
+      const { pathname } = new URL(url)
+      const { json } = await cloud.api('POST', pathname, {
+        jsonrpc: '2.0',
+        id: 1,
+        method: 'initialize',
+        params: {
+          protocolVersion,
+          capabilities: {},
+          clientInfo: { name: 'visitor', version: '1' },
+        },
+      })
+      expect(json.result).toMatchObject({ protocolVersion, serverInfo: { title, version } })
+    }
+  }
+})
+
 test('what describes the API leads to the rest, also by HEAD and from a web page', async () => {
   for (const path of ['/', '/llms.txt', '/openapi.json', '/SKILL.md', '/.well-known/api-catalog']) {
     const { headers, status } = await fetch(new URL(path, cloud.url), { method: 'HEAD' })
