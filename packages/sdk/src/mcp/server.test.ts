@@ -2,6 +2,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { InMemoryTransport } from '@modelcontextprotocol/sdk/inMemory.js'
 import { expect, onTestFinished, test } from 'vitest'
 import { createJack } from '../Jack.ts'
+import { JackError } from '../JackError.ts'
 import { createMcpServer } from './server.ts'
 import type { Caller } from './Tool.ts'
 
@@ -13,6 +14,10 @@ async function client(answer: (path: string) => Response, rest: Partial<Caller> 
     fetch: async (url) => answer(new URL(url).pathname),
   })
   const server = createMcpServer({ caller: () => ({ jack, ...rest }), host: {} })
+  return connected(server)
+}
+
+async function connected(server: ReturnType<typeof createMcpServer>) {
   const client = new Client({ name: 'test', version: '1' })
   const [here, there] = InMemoryTransport.createLinkedPair()
   await Promise.all([server.connect(there), client.connect(here)])
@@ -52,4 +57,16 @@ test('whoever calls may turn an error into a JSON-RPC error with data', async ()
   await expect(
     it.callTool({ name: 'execute_code', arguments: { code: 'x' } }),
   ).rejects.toMatchObject({ code: -32042, data: { challenges: [1] } })
+})
+
+test('who cannot be found out is told as a failure of the tool', async () => {
+  const server = createMcpServer({
+    caller: async () => {
+      throw new JackError('usage', 'The settings are not valid.', { hint: 'Mend them.' })
+    },
+    host: {},
+  })
+  const it = await connected(server)
+  const result = await it.callTool({ name: 'whoami', arguments: {} })
+  expect(result).toMatchObject({ isError: true, structuredContent: { code: 'usage' } })
 })

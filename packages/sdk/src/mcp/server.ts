@@ -50,7 +50,13 @@ export function createMcpServer({
     if (!it) throw unknownTool(params.name, [...offer.keys()])
     const input = argumentsOf(it, params.arguments ?? {})
     const ask = (message: string) => agreed(server, message, extra.signal)
-    return call(it.tool, await caller(params), ask, {
+    let who: Caller
+    try {
+      who = await caller(params)
+    } catch (error) {
+      return failed(failureOf(error))
+    }
+    return call(it.tool, who, ask, {
       input,
       host,
       signal: extra.signal,
