@@ -3,6 +3,7 @@ import { newWallet } from '../payments/localnet/testing.ts'
 import type { Payments } from '../payments/Payments.ts'
 import { outcomeOf, program, underAttack } from '../testing/attack.ts'
 import { requestClose } from '../testing/handmade.ts'
+import { closeSession } from '../verbs/close-session.ts'
 import { settleSessions } from '../verbs/settle-sessions.ts'
 import { watchSessions } from '../verbs/watch-sessions.ts'
 
@@ -317,6 +318,23 @@ describe('a voucher', () => {
 })
 
 describe('a top-up', () => {
+  test('of a session that is closed is told so, before anything is sent to the chain', async () => {
+    const payer = await us.wallet()
+    const channel = await us.open(payer)
+    await closeSession(us.cloud.jack, (await us.session(channel)).sessionId, 'asked')
+    const answer = await us.http.pay('POST', '/execute', '', async ({ session }) =>
+      payer.credential(session, {
+        action: 'topUp',
+        type: 'transaction',
+        channelId: channel.id,
+        descriptor: channel.descriptor,
+        transaction: channel.transaction,
+        additionalDeposit: '5000000',
+      }),
+    )
+    expect([answer.status, outcomeOf(answer)]).toEqual([410, 'session/channel-finalized'])
+  })
+
   test('of nothing, with anything as its transaction, does not tell what a session spent', async () => {
     const [victim, thief] = [await us.wallet(), await us.wallet()]
     const channel = await us.open(victim)

@@ -2,9 +2,10 @@ import { JackError } from '../Errors.ts'
 import type { Jack } from '../jack.ts'
 import { walletPayer } from '../Payer.ts'
 import type { Presented } from '../payments/Payments.ts'
-import { paymentProblem } from '../payments/problems.ts'
+import { paymentProblem, sessionProblem } from '../payments/problems.ts'
 import type { Authorization, Hex } from '../Session.ts'
 import * as sessions from '../store/sessions.ts'
+import { SessionRefused } from '../store/sessions.ts'
 import { closeSession } from './close-session.ts'
 import { openSession } from './open-session.ts'
 import { requirePayments } from './require-payments.ts'
@@ -23,6 +24,7 @@ export async function manageSession(
   if (it.kind === 'top-up') {
     const { channelId } = it.session
     const session = await current(jack, channelId)
+    if (session.status !== 'open') throw sessionProblem(new SessionRefused('closed', session))
     const { depositMicroUsd } = await requirePayments(jack).topUp({ ...it, session })
     await sessions.toppedUp(jack.db, channelId, depositMicroUsd)
     return { ...session, depositMicroUsd, channelId, txHash: null }
