@@ -17,7 +17,7 @@ export interface OpenPayments {
   setup: Setup
   /** A development wallet that has money; null on a chain where money is worth something. */
   wallet: { address: Hex; privateKey: Hex } | null
-  /** Host and port of the node of a local chain that was started here: it is made for strangers. */
+  /** Host and port of the node of the chain that a cloud on this machine started: it is made for strangers. */
   localRpc: string | null
   close(): Promise<void>
 }
@@ -108,7 +108,7 @@ async function openLocal(
       missing: [],
     },
     wallet: { address: wallet.address.toLowerCase() as Hex, privateKey },
-    localRpc: given.rpcUrl ? null : new URL(chain.rpcUrl).host,
+    localRpc: config.local && !given.rpcUrl ? new URL(chain.rpcUrl).host : null,
     close: () => chain.stop(),
   }
 }
