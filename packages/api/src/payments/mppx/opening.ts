@@ -5,7 +5,7 @@ import type { Hex, Opening } from '../../Session.ts'
 import type { Presented } from '../Payments.ts'
 import { paymentProblem } from '../problems.ts'
 import type { ChainClient, PaymentsConfig } from './config.ts'
-import { refused, withoutData, wordsOf } from './refused.ts'
+import { isAway, refused, withoutData, wordsOf } from './refused.ts'
 
 const { Chain } = MppSession.Precompile
 
@@ -97,6 +97,7 @@ async function stateOf(client: ChainClient, { escrow }: PaymentsConfig, id: Hex)
 
 /** Whether a transaction may still come to something: no answer came, or the chain knows it from somebody else. */
 const isUnknown = (cause: unknown): boolean =>
+  isAway(cause) ||
   /timeout|HttpRequest|already|known/i.test(`${(cause as Error).name} ${wordsOf(cause)}`)
 
 const unknown = (cause: unknown): JackError =>

@@ -23,9 +23,15 @@ export function wordsOf(error: unknown): string {
   return words.split('\n')[0]?.slice(0, 200) ?? ''
 }
 
-function isUnreachable(error: unknown): boolean {
-  for (let at = error; at instanceof Error; at = at.cause)
-    if (['HttpRequestError', 'TimeoutError'].includes(at.name)) return true
+const isUnreachable = (error: unknown): boolean =>
+  isOneOf(error, ['HttpRequestError', 'TimeoutError'])
+
+/** Whether a node is not there, in trouble or busy: nobody knows what it did. */
+export const isAway = (error: unknown): boolean =>
+  isUnreachable(error) || isOneOf(error, ['InternalRpcError', 'LimitExceededRpcError'])
+
+function isOneOf(error: unknown, names: readonly string[]): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) if (names.includes(at.name)) return true
   return false
 }
 
@@ -61,7 +67,7 @@ function rethrown(error: unknown): never {
   if (error instanceof JackError) throw error
   if (error instanceof ChargeFailed)
     throw new ChargeFailed(error.message, { cause: withoutData(error.cause) })
-  if (isUnreachable(error)) throw unreachable(error)
+  if (isAway(error)) throw unreachable(error)
   throw withoutData(error)
 }
 
