@@ -329,6 +329,7 @@ describe('a session', () => {
         throw new Error('the end')
       })
       expect((await send(first)).status).toBe(500)
+      await us.settled()
       expect((await send(second)).status).toBe(200)
       await us.settled()
       expect((await us.session(first)).committedMicroUsd).toBe(10_000n + microUsd)
