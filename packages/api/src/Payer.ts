@@ -21,7 +21,11 @@ export interface Payer {
 
 /** What pays: the account's balance, a voucher of one of its sessions, or one transaction. */
 export type Funding =
-  | { kind: 'balance' }
+  | {
+      kind: 'balance'
+      /** What can be spent beside what was set aside last. */
+      leftMicroUsd?: bigint
+    }
   | {
       kind: 'session'
       voucher: Voucher

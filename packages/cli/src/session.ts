@@ -1,10 +1,4 @@
-import {
-  createJack,
-  type Jack,
-  JackError,
-  type JackOptions,
-  type PaymentReceipt,
-} from '@jackcloud/sdk'
+import { createJack, type Jack, JackError, type JackOptions } from '@jackcloud/sdk'
 import type { Command } from 'commander'
 import { defaultDataFolder, userConfigFile } from './folders.ts'
 import { withMaxSpend } from './maxSpend.ts'
@@ -45,8 +39,8 @@ interface Given {
   unpaid?: boolean
   /** Nobody is there to be asked: stdin carries something else. */
   unattended?: boolean
-  /** Told after each call that a wallet paid for. */
-  onReceipt?: (receipt: PaymentReceipt) => void
+  /** Told after each call that was paid for what is left, in USD, of the session or the balance that paid. */
+  onLeft?: (usd: string | undefined) => void
   /** A second Ctrl-C does not end the process at once. */
   patient?: boolean
 }
@@ -89,7 +83,7 @@ export async function openSession(command: Command, given: Given = {}): Promise<
         limits: sources.user.limits,
         wanted: options.wallet === true,
         maxSpend,
-        onReceipt: given.onReceipt,
+        onLeft: given.onLeft,
       })
   let jack: Jack | undefined
   return {
@@ -107,7 +101,7 @@ export async function openSession(command: Command, given: Given = {}): Promise<
         jack = createJack({
           url: settings.url.value,
           retries: 2,
-          fetch: fetchHere,
+          fetch: given.onLeft ? tellingLeft(given.onLeft) : fetchHere,
           ...(paying ?? { token: settings.token.value }),
           ...(!paying && maxSpend !== undefined && { fetch: withMaxSpend(fetchHere, maxSpend) }),
         })
@@ -131,6 +125,16 @@ export const fetchHere = async (input: string, init: RequestInit): Promise<Respo
   const { localFetch } = await import('@jackcloud/sdk/node')
   return localFetch(input, init)
 }
+
+/** The same, telling what the balance that paid has left. */
+const tellingLeft =
+  (onLeft: (usd: string) => void): typeof fetchHere =>
+  async (input, init) => {
+    const response = await fetchHere(input, init)
+    const left = response.headers.get('jack-balance-usd')
+    if (left !== null) onLeft(left)
+    return response
+  }
 
 /** Ctrl-C once ends what is going on; twice ends the process. */
 function interruption(patient: boolean): AbortSignal {

@@ -32,7 +32,8 @@ async function authenticate(
       },
     )
   }
-  return payer
+  // What pays is of this request; the rest is remembered.
+  return { ...payer, funding: { ...payer.funding } }
 }
 
 /** Whether an Authorization header is a wallet's (the Payment scheme) and no token. */

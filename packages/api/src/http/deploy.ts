@@ -15,7 +15,7 @@ import type { Door } from './Door.ts'
 import { once } from './idempotency.ts'
 import type { RateLimits } from './limit.ts'
 import { canPay, identify, keyOf, receiptOf } from './pay.ts'
-import { digestOf, noteDeed, route, send, withoutBody } from './route.ts'
+import { digestOf, noteDeed, route, send, tellBalance, withoutBody } from './route.ts'
 import { receiveUpload } from './upload.ts'
 
 export function deployDoor(app: Hono<Door>, jack: Jack, limits: RateLimits): void {
@@ -46,6 +46,7 @@ export function deployDoor(app: Hono<Door>, jack: Jack, limits: RateLimits): voi
         deploy(jack, buyer, { project, manifest, warnings: [], claim }),
       )
       const receipt = await receiptOf(jack, buyer)
+      tellBalance(c, buyer)
       return { status: upload.success, body: JSON.stringify(deployed), receipt }
     }
     const workId = jack.newId('dep')

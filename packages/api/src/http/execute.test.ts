@@ -69,6 +69,18 @@ test('each execution costs a cent, also one that throws, and a bundle that fails
   expect(await cloud.balance()).toBeCloseTo(before - 0.01, 6)
 })
 
+test('what is left of the balance that paid comes with the answer, and not with one that cost nothing', async () => {
+  const code = 'export const run = () => 1'
+  const all = await Promise.all([execute({ code }), execute({ code }), execute({ code })])
+  const told = all.map(({ headers }) => headers['jack-balance-usd']).toSorted()
+  const left = await cloud.balance()
+  expect(told).toEqual([0, 0.01, 0.02].map((more) => (left + more).toFixed(6)))
+  const key = { 'idempotency-key': 'told-once' }
+  await execute({ code }, key)
+  expect((await execute({ code }, key)).headers['jack-balance-usd']).toBeUndefined()
+  expect((await cloud.api('GET', '/v1/me')).headers['jack-balance-usd']).toBeUndefined()
+})
+
 test('a stack names the places in the sources that were sent', async () => {
   const { json } = await execute({
     files: {

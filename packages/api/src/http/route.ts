@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { limits, type Operation, operations } from '@jackcloud/sdk/wire'
+import { limits, type Operation, operations, toUsd } from '@jackcloud/sdk/wire'
 import type { Context, Hono } from 'hono'
 import type { z } from 'zod'
 import { JackError } from '../Errors.ts'
@@ -71,6 +71,7 @@ export function route<const T extends Operation>(
       const answer = await handle({ ...call, claim })
       if (answer instanceof Response) return answer
       const receipt = await receiptOf(jack, payer)
+      tellBalance(c, payer)
       return { status: operation.success ?? 200, body: JSON.stringify(answer), receipt }
     }
     const key = keyOf(c)
@@ -95,6 +96,12 @@ export function noteDeed(
   if (!payer || operation.method === 'GET' || operation.price === 'execution') return
   const { accountId, tokenId } = payer
   c.set('deed', { accountId, tokenId, operation: nameOf(operation), project: project ?? null })
+}
+
+/** What is left of the balance that paid, so that nobody has to ask for it. */
+export function tellBalance(c: Context<Door>, payer: Payer | null): void {
+  const left = payer?.funding.kind === 'balance' ? payer.funding.leftMicroUsd : undefined
+  if (left !== undefined) c.header('jack-balance-usd', toUsd(left))
 }
 
 /** The project that a body names. */

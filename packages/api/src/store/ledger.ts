@@ -50,14 +50,17 @@ export interface Spending extends Purpose {
  * Sets money aside for work whose success or price is not known yet. End it with `capture` or `release`.
  * Throws `insufficient_balance`, or `budget_exceeded` when the token's daily cap forbids it.
  */
-export async function reserve(db: Db, it: Spending): Promise<{ replayed: boolean }> {
+export async function reserve(
+  db: Db,
+  it: Spending,
+): Promise<{ replayed: boolean; availableMicroUsd: bigint }> {
   const row = await call(
     db,
     sql`ledger_reserve(
     ${it.id}, ${it.accountId}, ${positive(it.amountMicroUsd)}, ${it.kind}, ${it.ref ?? null},
     ${it.projectId ?? null}, ${it.token?.tokenId ?? null}, ${it.token?.dailyCapMicroUsd ?? null})`,
   )
-  return { replayed: happened(row, it) }
+  return { replayed: happened(row, it), availableMicroUsd: row.available }
 }
 
 export interface Capture {

@@ -42,9 +42,11 @@ export async function reserve(
 ): Promise<void> {
   const { funding, accountId } = payer
   switch (funding.kind) {
-    case 'balance':
-      await ledger.reserve(db, { ...work, accountId, token: spendingToken(payer) })
+    case 'balance': {
+      const spending = { ...work, accountId, token: spendingToken(payer) }
+      funding.leftMicroUsd = (await ledger.reserve(db, spending)).availableMicroUsd
       return
+    }
     case 'session': {
       const openTx = funding.opening && (await openSession(jack, payer, funding))
       const { voucher } = funding

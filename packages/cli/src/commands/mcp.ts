@@ -16,9 +16,9 @@ export default function mcp(command: Command): void {
         ...(toolsets !== undefined && { toolsets: toolsetsOf(toolsets) }),
         askAboveUsd: askAbove ?? '1',
         // An agent waits for the server, which says what it can do before it asks who calls.
-        open: async (onReceipt) => {
+        open: async (onLeft) => {
           const { openSession } = await import('../session.ts')
-          return openSession(command, { unattended: true, onReceipt })
+          return openSession(command, { unattended: true, onLeft })
         },
       })
     })

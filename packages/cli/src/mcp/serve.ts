@@ -1,4 +1,4 @@
-import { JackError, type PaymentReceipt } from '@jackcloud/sdk'
+import { JackError } from '@jackcloud/sdk'
 import { createMcpServer, type Folders, type Toolset } from '@jackcloud/sdk/mcp'
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js'
 import { failureOf } from '../failure.ts'
@@ -11,7 +11,7 @@ interface ServeOptions {
   /** What costs more, in USD, is asked for first. */
   askAboveUsd: string
   /** Who calls and pays; opened by the first call, so that a server without anybody starts too. */
-  open(onReceipt: (receipt: PaymentReceipt) => void): Promise<Session>
+  open(onLeft: (usd: string | undefined) => void): Promise<Session>
 }
 
 /** Serves Jack's tools on stdin and stdout until stdin ends. */
@@ -19,8 +19,8 @@ export async function serve({ toolsets, askAboveUsd, open }: ServeOptions): Prom
   let leftUsd: string | undefined
   let opening: Promise<Session> | undefined
   const session = () => {
-    opening ??= open((receipt) => {
-      leftUsd = receipt.leftUsd
+    opening ??= open((usd) => {
+      leftUsd = usd
     })
     // What kept it from opening may be mended meanwhile.
     opening.catch(() => {
@@ -37,9 +37,11 @@ export async function serve({ toolsets, askAboveUsd, open }: ServeOptions): Prom
       const known = wallet !== null || settings.token.value !== undefined
       // Somebody may sign in, or make a wallet, before the next call.
       if (!known) opening = undefined
+      // Of a balance others may have spent, too, and what was free says nothing.
+      if (!wallet) leftUsd = undefined
       return {
         jack,
-        ...(wallet && { left: async () => leftUsd }),
+        left: async () => leftUsd ?? (wallet ? undefined : (await jack.balance()).balance_usd),
         tell: (error) => told(known ? error : orSignIn(error)),
       }
     },

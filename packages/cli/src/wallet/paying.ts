@@ -19,7 +19,7 @@ interface Given {
   wanted: boolean
   /** `--max-spend` */
   maxSpend: string | undefined
-  onReceipt?: ((receipt: PaymentReceipt) => void) | undefined
+  onLeft?: ((usd: string | undefined) => void) | undefined
 }
 
 /**
@@ -51,7 +51,7 @@ export async function payingOptions(given: Given): Promise<Partial<JackOptions> 
     },
     onPayment: (payment) => sayBefore(print, payment),
     onReceipt: (receipt) => {
-      given.onReceipt?.(receipt)
+      given.onLeft?.(receipt.leftUsd)
       sayAfter(print, receipt)
     },
   }
