@@ -46,7 +46,7 @@ export const steps: Step[] = [
   ...chain('the channel is open', sentTo('open'), 'open'),
   ...database('the session is open', /case status when 'opening'/, 'open'),
 
-  ...database('the voucher is accepted', /session_pay\(/, 'execute', 'deploy'),
+  ...database('the voucher is accepted', /session_pay_all\(/, 'execute', 'deploy'),
   ...database('the version is live', /insert into "deployment".*commit/s, 'deploy'),
   ...answer('it is heard', /^POST \/(execute|deploy)$/, 'execute', 'deploy', 'charge'),
   ...database('it is captured', /ledger_capture\(/, 'execute', 'charge'),

@@ -21,7 +21,10 @@ const hex = (size: number): Hex => `0x${randomBytes(size).toString('hex')}`
 
 async function newChannel(depositMicroUsd = 1_000_000n): Promise<Hex> {
   const payer = hex(20)
-  const wallets = new Wallets(db, { accountId: () => `acc_${unique()}`, sha256: () => unique() })
+  const wallets = new Wallets(db, {
+    accountId: () => `acc_${unique()}`,
+    sha256: () => randomBytes(32).toString('hex'),
+  })
   const { accountId } = await wallets.accountOf(payer)
   const { channelId } = await sessions.begin(
     db,
