@@ -37,7 +37,7 @@ export const deployProject = tool({
       .string()
       .min(1)
       .optional()
-      .describe('Instead of files: a folder of this machine, such as "." or "/work/my-app"'),
+      .describe('Instead of files: a folder of this machine, such as "." or "/home/me/my-app"'),
   }),
   output: z.object({
     url: z.string(),
