@@ -1,5 +1,6 @@
 import type { Background } from './background.ts'
 import type { Db } from './database.ts'
+import { Gathering } from './gathering.ts'
 
 /** Something that was done in an account's name. */
 export interface Deed {
@@ -13,32 +14,10 @@ export interface Deed {
   requestId: string
 }
 
-/** How long an entry waits for others to be written with it. */
-const gatherMs = 100
-
 /** Who did what with which token, written a moment later and many at once: nobody waits for it. */
-export class Audit {
-  #waiting: Deed[] = []
-  #timer: NodeJS.Timeout | undefined
-  readonly #db: Db
-  readonly #background: Background
-
+export class Audit extends Gathering<Deed> {
   constructor(db: Db, background: Background) {
-    this.#db = db
-    this.#background = background
-  }
-
-  add(deed: Deed): void {
-    this.#waiting.push(deed)
-    this.#timer ??= setTimeout(() => this.flush(), gatherMs)
-  }
-
-  flush(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-    const deeds = this.#waiting
-    this.#waiting = []
-    if (deeds.length > 0) this.#background.start(() => write(this.#db, deeds))
+    super(background, 100, (deeds) => write(db, deeds))
   }
 }
 
