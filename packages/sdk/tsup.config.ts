@@ -8,7 +8,7 @@ export default defineConfig({
   // It runs everywhere: nothing of Node may come in by a library.
   platform: 'browser',
   external: [/^node:/],
-  // What a wallet signs with, of which it needs a small part: put together it loads in a sixth of the time.
+  // What a wallet signs with, of which it needs a small part: put together it loads in a fifth of the time.
   noExternal: [/^mppx($|\/)/, /^viem($|\/)/],
   metafile: true,
   // Of earlier builds. The declarations are tsc's.

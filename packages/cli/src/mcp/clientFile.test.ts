@@ -106,8 +106,8 @@ test('every client has its file where it looks for it', () => {
     'claude-desktop': 'C:\\Users\\ada\\AppData\\Roaming\\Claude\\claude_desktop_config.json',
     cursor: 'C:\\Users\\ada\\.cursor\\mcp.json',
   })
-  expect(files('linux', '/home/ada', { CODEX_HOME: '/work/codex' }).codex).toBe(
-    '/work/codex/config.toml',
+  expect(files('linux', '/home/ada', { CODEX_HOME: '/srv/codex' }).codex).toBe(
+    '/srv/codex/config.toml',
   )
 })
 
