@@ -98,6 +98,13 @@ test('what a script pipes in is exchanged, and where there is nothing it says wh
   expect(none.stderr).toContain('id-token: write')
 })
 
+test('what a CI does not say of itself is not trusted as if it did', async () => {
+  const whom = ['--gitlab', 'group/app', '--environment', 'production']
+  const { exitCode, stderr } = await jack(['trust', 'add', ...whom, '-p', 'site'])
+  expect(exitCode).toBe(2)
+  expect(stderr).toContain('environment')
+})
+
 test('the owner sees whom the project trusts and what was done', async () => {
   const { stdout } = await jack(['trust', 'ls'])
   expect(stdout).toMatch(/tru_\S+ +repo:octo\/app:ref:refs\/heads\/main +site/)

@@ -94,6 +94,11 @@ function whom({ github, gitlab, branch = 'main', environment, any, issuer, subje
     }
   }
   if (gitlab !== undefined) {
+    if (environment !== undefined) {
+      throw new JackError('usage', 'GitLab says nothing of the environment in its subject.', {
+        hint: 'Pass --branch, or --any.',
+      })
+    }
     const what = any ? '*' : `ref_type:branch:ref:${branch}`
     return { issuer: 'https://gitlab.com', subject: `project_path:${gitlab}:${what}` }
   }
