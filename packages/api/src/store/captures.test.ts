@@ -4,8 +4,8 @@ import type { Hex } from '../Session.ts'
 import * as ledger from './ledger.ts'
 import { audit } from './ledgerAudit.ts'
 import * as sessions from './sessions.ts'
+import { newChannel } from './testing/channel.ts'
 import { testDatabase } from './testing/database.ts'
-import { Wallets } from './wallets.ts'
 
 const database = await testDatabase()
 const { db } = database
@@ -20,31 +20,7 @@ const hex = (size: number): Hex => `0x${randomBytes(size).toString('hex')}`
 
 /** A session of which only the database knows, and how it pays: by vouchers that nobody looks at here. */
 async function newSession() {
-  const payer = hex(20)
-  const wallets = new Wallets(db, {
-    accountId: () => `acc_${unique()}`,
-    sha256: () => randomBytes(32).toString('hex'),
-  })
-  const { accountId } = await wallets.accountOf(payer)
-  const depositMicroUsd = 1_000_000n
-  const { channelId } = await sessions.begin(
-    db,
-    {
-      sessionId: `ses_${unique()}`,
-      channelId: hex(32),
-      accountId,
-      chainId: 1337,
-      escrow: hex(20),
-      payer,
-      signer: payer,
-      descriptor: {} as never,
-      depositMicroUsd,
-      authorizedMicroUsd: 0n,
-      signature: hex(65),
-    },
-    new Date(),
-  )
-  await sessions.opened(db, channelId, { depositMicroUsd, openTx: null })
+  const { channelId, accountId } = await newChannel(db)
   let cumulativeMicroUsd = 0n
   return {
     channelId,

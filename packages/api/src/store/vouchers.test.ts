@@ -3,9 +3,9 @@ import { afterAll, expect, test } from 'vitest'
 import type { Hex } from '../Session.ts'
 import { audit } from './ledgerAudit.ts'
 import * as sessions from './sessions.ts'
+import { newChannel } from './testing/channel.ts'
 import { testDatabase } from './testing/database.ts'
 import { Vouchers } from './vouchers.ts'
-import { Wallets } from './wallets.ts'
 
 const database = await testDatabase()
 const { db } = database
@@ -19,33 +19,8 @@ let count = 0
 const unique = () => `${++count}-${randomBytes(4).toString('hex')}`
 const hex = (size: number): Hex => `0x${randomBytes(size).toString('hex')}`
 
-async function newChannel(depositMicroUsd = 1_000_000n): Promise<Hex> {
-  const payer = hex(20)
-  const wallets = new Wallets(db, {
-    accountId: () => `acc_${unique()}`,
-    sha256: () => randomBytes(32).toString('hex'),
-  })
-  const { accountId } = await wallets.accountOf(payer)
-  const { channelId } = await sessions.begin(
-    db,
-    {
-      sessionId: `ses_${unique()}`,
-      channelId: hex(32),
-      accountId,
-      chainId: 1337,
-      escrow: hex(20),
-      payer,
-      signer: payer,
-      descriptor: {} as never,
-      depositMicroUsd,
-      authorizedMicroUsd: 0n,
-      signature: hex(65),
-    },
-    new Date(),
-  )
-  await sessions.opened(db, channelId, { depositMicroUsd, openTx: null })
-  return channelId
-}
+const channelOf = async (depositMicroUsd?: bigint) =>
+  (await newChannel(db, depositMicroUsd)).channelId
 
 const pay = (channelId: Hex, cumulativeMicroUsd: bigint, amountMicroUsd = 100n) =>
   vouchers.pay(
@@ -54,7 +29,7 @@ const pay = (channelId: Hex, cumulativeMicroUsd: bigint, amountMicroUsd = 100n) 
   )
 
 test('vouchers of many sessions that come at once are all taken, and each says what its session has left', async () => {
-  const channels = await Promise.all(Array.from({ length: 8 }, () => newChannel()))
+  const channels = await Promise.all(Array.from({ length: 8 }, () => channelOf()))
   const paid = await Promise.all(
     Array.from({ length: 30 }, (_, i) => i + 1).flatMap((i) =>
       channels.map((it) => pay(it, BigInt(i) * 100n)),
@@ -73,7 +48,7 @@ test('vouchers of many sessions that come at once are all taken, and each says w
 })
 
 test('one that is refused, or makes no sense, takes nobody else with it', async () => {
-  const [rich, poor] = [await newChannel(), await newChannel(50n)]
+  const [rich, poor] = [await channelOf(), await channelOf(50n)]
   const outcomes = await Promise.allSettled([
     pay(rich, 100n),
     pay(poor, 100n),
@@ -95,7 +70,7 @@ test('one that is refused, or makes no sense, takes nobody else with it', async 
 })
 
 test('the same work that comes twice at once is paid once', async () => {
-  const channelId = await newChannel()
+  const channelId = await channelOf()
   const spending = { id: `exe_${unique()}`, amountMicroUsd: 100n, kind: 'execution' as const }
   const voucher = {
     channelId,
